@@ -1,0 +1,1 @@
+"""statustui: htop for data pipelines."""
