@@ -1,0 +1,1 @@
+"""The demo's tasks: small, real programs over files that every machine with Python has."""
