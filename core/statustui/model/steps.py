@@ -1,0 +1,182 @@
+"""What the facts about one step of one item add up to, whatever the order in which they arrive.
+
+Facts of several processes and hosts reach the store in any interleaving. So that the end is always the same, a
+step's state is not changed in place: its attempts are kept, ordered by when they started, and the state is what
+replaying them in that order gives.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from statustui.model.status import ItemStatus
+
+KEPT_ATTEMPTS = 16
+"""Attempts kept for the replay; older ones live on in the events and in the count."""
+
+Order = tuple[float, int, str, int]
+"""(start by the store's clock in epoch seconds, fence or 0, journal, offset): total, and equal on every reader."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One try of one step, as far as its facts have arrived."""
+
+    id: str
+    """Made by its writer; the number is only shown."""
+    order: Order
+    status: ItemStatus = ItemStatus.PROCESSING
+    ended_at: float | None = None
+    """Epoch seconds; None while it runs."""
+    progress: float | None = None
+    """Percent, 0..100."""
+    error: str | None = None
+    duration_s: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+    input_hash: str | None = None
+    begun: bool = True
+    """False for an end that was told without a start."""
+
+    @property
+    def started_at(self) -> float:
+        """Epoch seconds."""
+        return self.order[0]
+
+    def status_at(self, at: float) -> ItemStatus:
+        """What a look at the time *at* would have shown."""
+        return self.status if self.ended_at is not None and self.ended_at <= at else ItemStatus.PROCESSING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepState:
+    """Everything that the state of one step of one item follows from."""
+
+    attempts: tuple[Attempt, ...] = ()
+    """In their order."""
+    resets: tuple[Order, ...] = ()
+    """When it was reset, in their order."""
+    forgotten: int = 0
+    """Attempts that are no longer kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepView:
+    """Where a step stands: the replay of its attempts."""
+
+    status: ItemStatus = ItemStatus.PENDING
+    current: Attempt | None = None
+    """The attempt that the status comes from."""
+    tries: int = 0
+    """Attempts since the last reset that were accepted."""
+    refused: frozenset[str] = frozenset()
+    """Attempts that came when the step was done already."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Merged over the accepted attempts since the last reset, later ones over earlier ones."""
+
+    @property
+    def retries(self) -> int:
+        """Attempts after the first."""
+        return max(0, self.tries - 1)
+
+
+def view(state: StepState) -> StepView:
+    """Replay the attempts and resets of a step in their order."""
+    current: Attempt | None = None
+    tries = state.forgotten
+    refused: set[str] = set()
+    metadata: dict[str, Any] = {}
+    entries: list[tuple[Order, Attempt | None]] = [(a.order, a) for a in state.attempts]
+    entries += [(order, None) for order in state.resets]
+    entries.sort(key=lambda entry: (entry[0], entry[1] is not None))
+    for _, attempt in entries:
+        if attempt is None:
+            current, tries, metadata = None, 0, {}
+        elif current is not None and not _may_follow(current, attempt):
+            refused.add(attempt.id)
+        else:
+            tries += 1
+            metadata.update(attempt.metadata)
+            current = attempt
+    return StepView(
+        status=current.status if current is not None else ItemStatus.PENDING,
+        current=current,
+        tries=tries,
+        refused=frozenset(refused),
+        metadata=metadata,
+    )
+
+
+def _may_follow(before: Attempt, attempt: Attempt) -> bool:
+    """Whether an attempt may take over from the one before it: not from one that was done, unless its input changed."""
+    if not before.status_at(attempt.started_at).done:
+        return True
+    return attempt.input_hash is not None and attempt.input_hash != before.input_hash
+
+
+def started(state: StepState, attempt: Attempt) -> StepState:
+    """A start arrived. One that is known already (told twice, or after its own end) changes only what it adds."""
+    known = _find(state, attempt.id)
+    if known is None:
+        return _with(state, attempt)
+    if known.begun:
+        return state
+    merged = replace(known, order=attempt.order, run_id=known.run_id or attempt.run_id, begun=True)
+    merged = replace(merged, input_hash=known.input_hash or attempt.input_hash)
+    return _with(_without(state, known.id), merged)
+
+
+def updated(
+    state: StepState, attempt_id: str, *, progress: float | None, metadata: Mapping[str, Any]
+) -> StepState:
+    """Progress or metadata arrived for an attempt; unknown attempts change nothing."""
+    known = _find(state, attempt_id)
+    if known is None:
+        return state
+    percent = known.progress
+    if progress is not None and known.ended_at is None and progress == progress:  # not NaN
+        percent = min(100.0, max(0.0, progress))
+    return _with(
+        _without(state, known.id), replace(known, progress=percent, metadata={**known.metadata, **metadata})
+    )
+
+
+def ended(state: StepState, attempt: Attempt) -> StepState:
+    """An end arrived: *attempt* carries id, status, error and times. The first end of an attempt stays."""
+    known = _find(state, attempt.id)
+    if known is None:
+        return _with(state, replace(attempt, begun=False))
+    if known.ended_at is not None:
+        return state
+    merged = replace(
+        known,
+        status=attempt.status,
+        ended_at=attempt.ended_at,
+        error=attempt.error,
+        duration_s=attempt.duration_s,
+        metadata={**known.metadata, **attempt.metadata},
+        run_id=known.run_id or attempt.run_id,
+    )
+    return _with(_without(state, known.id), merged)
+
+
+def reset(state: StepState, order: Order) -> StepState:
+    """The step was reset: what started before that moment no longer counts."""
+    if order in state.resets:
+        return state
+    return replace(state, resets=tuple(sorted({*state.resets, order})))
+
+
+def _find(state: StepState, attempt_id: str) -> Attempt | None:
+    return next((attempt for attempt in state.attempts if attempt.id == attempt_id), None)
+
+
+def _without(state: StepState, attempt_id: str) -> StepState:
+    return replace(state, attempts=tuple(a for a in state.attempts if a.id != attempt_id))
+
+
+def _with(state: StepState, attempt: Attempt) -> StepState:
+    attempts = tuple(sorted((*state.attempts, attempt), key=lambda a: a.order))
+    if len(attempts) <= KEPT_ATTEMPTS:
+        return replace(state, attempts=attempts)
+    return replace(state, attempts=attempts[1:], forgotten=state.forgotten + 1)
