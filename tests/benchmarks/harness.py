@@ -50,7 +50,9 @@ def wall(command: Sequence[str], env: Mapping[str, str] | None = None) -> Callab
 
     def run() -> float:
         start = time.perf_counter()
-        subprocess.run(command, env=dict(env or os.environ), check=False, capture_output=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            command, env=dict(env or os.environ), check=False, capture_output=True, stdin=subprocess.DEVNULL
+        )
         return time.perf_counter() - start
 
     return run
@@ -63,7 +65,10 @@ def peak_mb(command: Sequence[str], env: Mapping[str, str] | None = None) -> flo
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, *command], env=dict(env or os.environ), capture_output=True, check=True
+        [sys.executable, "-I", "-S", "-c", code, *command],
+        env=dict(env or os.environ),
+        capture_output=True,
+        check=True,
     )
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     return int(done.stderr.split()[-1]) / unit

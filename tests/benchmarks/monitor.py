@@ -39,7 +39,10 @@ def lines() -> list[Line]:
         ours = [sys.executable, "-m", "statustui"]
         workers = [
             subprocess.Popen(
-                [sys.executable, "-c", _WORKER, str(i), "90"], env=everything, stdin=subprocess.DEVNULL, cwd=home
+                [sys.executable, "-c", _WORKER, str(i), "90"],
+                env=everything,
+                stdin=subprocess.DEVNULL,
+                cwd=home,
             )
             for i in range(20)
         ]
@@ -62,7 +65,9 @@ def _wait_for_runs(ours: list[str], env: dict[str, str], n: int) -> None:
         time.sleep(0.2)
 
 
-def _measure(command: list[str], env: dict[str, str], seconds: float = _SECONDS, marker: str = "") -> dict[str, float]:
+def _measure(
+    command: list[str], env: dict[str, str], seconds: float = _SECONDS, marker: str = ""
+) -> dict[str, float]:
     start = time.perf_counter()
     with Terminal(command, env=env) as terminal:
         while len(terminal.raw) < 400:
@@ -168,5 +173,3 @@ def _idle(
             ok=idle["bytes"] <= 50,
         ),
     ]
-
-

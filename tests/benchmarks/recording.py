@@ -26,7 +26,10 @@ def lines() -> list[Line]:
     """All lines of this group."""
     with tempfile.TemporaryDirectory(prefix="stt-bench-") as home:
         os.environ.update(
-            STATUSTUI_STATE_DIR=home, STATUSTUI_STORE=f"sqlite:///{home}/status.db", STATUSTUI_DRAINER="off", HOME=home
+            STATUSTUI_STATE_DIR=home,
+            STATUSTUI_STORE=f"sqlite:///{home}/status.db",
+            STATUSTUI_DRAINER="off",
+            HOME=home,
         )
         return [*_imports(), *_loops(), *_calls(), *_whole_programs()]
 
@@ -77,7 +80,11 @@ def _loops() -> list[Line]:
             },
         )
     sink.close()
-    of_list, of_map, of_tqdm = got["list"] - got["bare"], got["map"] - got["bare map"], got["tqdm"] - got["bare"]
+    of_list, of_map, of_tqdm = (
+        got["list"] - got["bare"],
+        got["map"] - got["bare map"],
+        got["tqdm"] - got["bare"],
+    )
     return [
         Line(
             what="`for x in run.track(list)`",
@@ -102,7 +109,11 @@ def _calls() -> list[Line]:
     import statustui
 
     n = 300_000
-    with statustui.run("bench_calls") as run, run.subtask("calls", total=10 * n) as sub, open(os.devnull, "w") as sink:
+    with (
+        statustui.run("bench_calls") as run,
+        run.subtask("calls", total=10 * n) as sub,
+        open(os.devnull, "w") as sink,
+    ):
         bar = tqdm.tqdm(total=10 * n, file=sink)
 
         def timed(call: Callable[[], object]) -> Callable[[], float]:
@@ -115,7 +126,8 @@ def _calls() -> list[Line]:
             return measure
 
         got = interleaved(
-            7, {"nothing": timed(lambda: None), "advance": timed(sub.advance), "tqdm.update": timed(bar.update)}
+            7,
+            {"nothing": timed(lambda: None), "advance": timed(sub.advance), "tqdm.update": timed(bar.update)},
         )
         bar.close()
     advance = got["advance"]
@@ -144,7 +156,13 @@ def _facts() -> list[Line]:
             run.log("reached a point")
             ours.append(time.perf_counter() - start)
             start = time.perf_counter()
-            record = {"k": "event", "t": time.time(), "m": time.monotonic(), "run": run.run_id, "message": str(i)}
+            record = {
+                "k": "event",
+                "t": time.time(),
+                "m": time.monotonic(),
+                "run": run.run_id,
+                "message": str(i),
+            }
             os.write(fd, b"\n" + json.dumps(record).encode())
             raw.append(time.perf_counter() - start)
     os.close(fd)

@@ -47,7 +47,9 @@ class Demo:
         return sum(process.poll() is None for process in self.processes)
 
 
-def launch(*, store_url: str, workdir: Path, rounds: int = 3, environment: Mapping[str, str] | None = None) -> Demo:
+def launch(
+    *, store_url: str, workdir: Path, rounds: int = 3, environment: Mapping[str, str] | None = None
+) -> Demo:
     """Start the demo's tasks, each a process of its own that outlives this one.
 
     Args:
@@ -74,7 +76,13 @@ def launch(*, store_url: str, workdir: Path, rounds: int = 3, environment: Mappi
 def _start(command: list[str], workdir: Path, name: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (workdir / "logs" / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            command, cwd=workdir, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=workdir,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 
