@@ -42,9 +42,7 @@ class Told:
 
 ends = st.sampled_from([ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.SKIPPED])
 attempts = st.lists(
-    st.tuples(
-        st.integers(0, 9), st.none() | st.integers(0, 5), ends, st.sampled_from([None, None, "h1", "h2"])
-    ),
+    st.tuples(st.integers(0, 9), st.none() | st.integers(0, 5), ends, st.sampled_from([None, None, "h1", "h2"])),
     max_size=5,
 ).map(lambda rows: [Told(f"a{i}", float(at), lasts, end, h) for i, (at, lasts, end, h) in enumerate(rows)])
 
@@ -105,9 +103,7 @@ def test_a_completed_step_runs_again_only_after_a_reset_or_with_other_input() ->
     assert view(again).refused == {"b"}
     changed = steps.started(state, Attempt(id="c", order=(5, 0, "c", 0), input_hash="h2"))
     assert view(changed).status is ItemStatus.PROCESSING
-    fresh = steps.started(
-        steps.reset(state, (4, 0, "r", 0)), Attempt(id="d", order=(5, 0, "d", 0), input_hash="h1")
-    )
+    fresh = steps.started(steps.reset(state, (4, 0, "r", 0)), Attempt(id="d", order=(5, 0, "d", 0), input_hash="h1"))
     assert view(fresh).status is ItemStatus.PROCESSING
     assert view(fresh).tries == 1
 

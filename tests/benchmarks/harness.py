@@ -50,9 +50,7 @@ def wall(command: Sequence[str], env: Mapping[str, str] | None = None) -> Callab
 
     def run() -> float:
         start = time.perf_counter()
-        subprocess.run(
-            command, env=dict(env or os.environ), check=False, capture_output=True, stdin=subprocess.DEVNULL
-        )
+        subprocess.run(command, env=dict(env or os.environ), check=False, capture_output=True, stdin=subprocess.DEVNULL)
         return time.perf_counter() - start
 
     return run

@@ -65,9 +65,7 @@ def _wait_for_runs(ours: list[str], env: dict[str, str], n: int) -> None:
         time.sleep(0.2)
 
 
-def _measure(
-    command: list[str], env: dict[str, str], seconds: float = _SECONDS, marker: str = ""
-) -> dict[str, float]:
+def _measure(command: list[str], env: dict[str, str], seconds: float = _SECONDS, marker: str = "") -> dict[str, float]:
     start = time.perf_counter()
     with Terminal(command, env=env) as terminal:
         while len(terminal.raw) < 400:
@@ -145,9 +143,7 @@ Bare().run()
 """
 
 
-def _idle(
-    ours: list[str], home: str, env: dict[str, str], workers: list["subprocess.Popen[bytes]"]
-) -> list[Line]:
+def _idle(ours: list[str], home: str, env: dict[str, str], workers: list["subprocess.Popen[bytes]"]) -> list[Line]:
     for worker in workers:
         worker.terminate()
         worker.wait()

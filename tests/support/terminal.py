@@ -18,9 +18,7 @@ import psutil
 import pyte
 
 # Queries and keyboard-protocol switches that the emulator would print as text.
-_NOT_EMULATED = re.compile(
-    rb"\x1b\[\?[0-9;]*\$p|\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1bP[^\x1b]*\x1b\\|\x1b\[[0-9;]*t"
-)
+_NOT_EMULATED = re.compile(rb"\x1b\[\?[0-9;]*\$p|\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1bP[^\x1b]*\x1b\\|\x1b\[[0-9;]*t")
 
 
 class Terminal:

@@ -47,9 +47,7 @@ class Demo:
         return sum(process.poll() is None for process in self.processes)
 
 
-def launch(
-    *, store_url: str, workdir: Path, rounds: int = 3, environment: Mapping[str, str] | None = None
-) -> Demo:
+def launch(*, store_url: str, workdir: Path, rounds: int = 3, environment: Mapping[str, str] | None = None) -> Demo:
     """Start the demo's tasks, each a process of its own that outlives this one.
 
     Args:

@@ -14,9 +14,7 @@ def library() -> Path:
 def sources(limit: int | None = None) -> list[Path]:
     """The library's Python sources, in a stable order, at most *limit* of them."""
     found = sorted(
-        path
-        for path in library().rglob("*.py")
-        if not _LEAVE_OUT.intersection(path.relative_to(library()).parts[:-1])
+        path for path in library().rglob("*.py") if not _LEAVE_OUT.intersection(path.relative_to(library()).parts[:-1])
     )
     return found[:limit]
 

@@ -235,9 +235,7 @@ def can_start(definition: Definition, plan: Plan, states: Mapping[str, ItemStatu
     return not missing(definition, plan, states, key)
 
 
-def missing(
-    definition: Definition, plan: Plan, states: Mapping[str, ItemStatus], key: str
-) -> tuple[str, ...]:
+def missing(definition: Definition, plan: Plan, states: Mapping[str, ItemStatus], key: str) -> tuple[str, ...]:
     """Keys of the prerequisites of *key* that are not done; through steps that are switched off, those before them.
 
     A failed optional step holds nobody up.

@@ -126,9 +126,7 @@ def started(state: StepState, attempt: Attempt) -> StepState:
     return _with(_without(state, known.id), merged)
 
 
-def updated(
-    state: StepState, attempt_id: str, *, progress: float | None, metadata: Mapping[str, Any]
-) -> StepState:
+def updated(state: StepState, attempt_id: str, *, progress: float | None, metadata: Mapping[str, Any]) -> StepState:
     """Progress or metadata arrived for an attempt; unknown attempts change nothing."""
     known = _find(state, attempt_id)
     if known is None:
@@ -136,9 +134,7 @@ def updated(
     percent = known.progress
     if progress is not None and known.ended_at is None and progress == progress:  # not NaN
         percent = min(100.0, max(0.0, progress))
-    return _with(
-        _without(state, known.id), replace(known, progress=percent, metadata={**known.metadata, **metadata})
-    )
+    return _with(_without(state, known.id), replace(known, progress=percent, metadata={**known.metadata, **metadata}))
 
 
 def ended(state: StepState, attempt: Attempt) -> StepState:

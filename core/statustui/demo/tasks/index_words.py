@@ -31,9 +31,7 @@ def main(workdir: Path, rounds: int) -> None:
             db.execute("CREATE INDEX by_file ON words (file)")
             for name, expected in counts.items():
                 (n,) = db.execute("SELECT sum(n) FROM words WHERE file = ?", (name,)).fetchone()
-                assert (n or 0) == expected.total(), (
-                    f"{name}: {n} words in the index, {expected.total()} in the file"
-                )
+                assert (n or 0) == expected.total(), f"{name}: {n} words in the index, {expected.total()} in the file"
                 sub.advance()
         run.metric("rows", db.execute("SELECT count(*) FROM words").fetchone()[0])
     print(f"indexed {len(counts):,} files", flush=True)
