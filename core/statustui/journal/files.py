@@ -1,0 +1,142 @@
+"""Names, sizes and private files of a spool directory."""
+
+import errno
+import fcntl
+import os
+import re
+import stat
+
+SPAN = 1 << 32
+"""Offsets that one segment takes up: a record in segment n at byte b has the offset ``n * SPAN + b``."""
+SEGMENT_BYTES = 8 << 20
+"""A segment that is larger is followed by a new one."""
+MAX_LINE = 256 << 10
+"""Bytes of the longest line that is read."""
+JOURNAL_LIMIT = 64_000_000
+"""Bytes of unapplied journal that one writer keeps."""
+
+_JOURNAL_FILE = re.compile(r"([0-9A-Za-z][0-9A-Za-z_-]{0,63})\.(0|[1-9][0-9]{0,5})\.jsonl")
+# Above what programs use, close in a loop or hand to select().
+_HIGH_DESCRIPTORS = (800, 200, 64)
+
+
+def segment_path(spool: str, journal: str, number: int) -> str:
+    """Path of one segment of a journal."""
+    return f"{spool}/{journal}.{number}.jsonl"
+
+
+def parse_segment_name(name: str) -> tuple[str, int] | None:
+    """The (journal, segment number) that a file name stands for, or None for another file."""
+    match = _JOURNAL_FILE.fullmatch(name)
+    return (match[1], int(match[2])) if match else None
+
+
+def make_private_dirs(path: str) -> None:
+    """Make *path* and what is missing above it, 0700 whatever the umask.
+
+    Raises:
+        OSError: it cannot be made, is no directory, or belongs to somebody else.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent and parent != path and not os.path.isdir(parent):
+            make_private_dirs(parent)
+        try:
+            os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)
+        except FileExistsError:
+            pass
+        found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.ENOTDIR, "not a directory", path)
+    if found.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, "belongs to another user", path)
+    if found.st_mode & 0o077:
+        os.chmod(path, 0o700)
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open *path* as a private file: no symbolic link, not inherited, 0600 whatever the umask.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file of this user.
+    """
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        if found.st_uid != os.geteuid():
+            raise OSError(errno.EPERM, "belongs to another user", path)
+        if flags & os.O_CREAT and stat.S_IMODE(found.st_mode) != 0o600:
+            os.fchmod(fd, 0o600)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def move_high(fd: int) -> int:
+    """Move a descriptor out of the range that programs use for their own files."""
+    for least in _HIGH_DESCRIPTORS:
+        try:
+            high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
+        except OSError:
+            continue  # above the limit of this process
+        os.close(fd)
+        return high
+    return fd
+
+
+def same_file(fd: int, dev: int, ino: int) -> bool:
+    """True when *fd* is open on that very file: a program may have closed it and used the number again."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return False
+    return found.st_ino == ino and found.st_dev == dev
+
+
+def replace_private(path: str, data: bytes) -> None:
+    """Put *data* at *path* as a private file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+    fd = open_private(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+        os.replace(part, path)
+    except OSError:
+        os.unlink(part)
+        raise
+
+
+def prepare_spool(spool: str, store_url: str) -> None:
+    """Make the spool directory and note in it which store it is for (``store.url``).
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    make_private_dirs(spool)
+    path = f"{spool}/store.url"
+    data = (store_url + "\n").encode("utf-8", "backslashreplace")
+    try:
+        fd = open_private(path, os.O_RDONLY)
+    except FileNotFoundError:
+        replace_private(path, data)
+        return
+    try:
+        present = os.read(fd, len(data) + 1)
+    finally:
+        os.close(fd)
+    if present != data:
+        replace_private(path, data)
