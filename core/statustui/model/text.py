@@ -78,7 +78,7 @@ def _safe_line(line: str, limit: int) -> str:
 
 
 def _without_surrogates(line: str) -> str:
-    """Undecodable bytes (lone surrogates of ``surrogateescape``) as ``\\xff``, other ones as ``\\ud800``."""
+    """Show undecodable bytes, which came as lone surrogates, as hex escapes."""
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,0 +1,28 @@
+"""The command line. ``run`` and ``--version`` are answered before anything heavy is imported."""
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: Arguments without the program's name; those of this process when None.
+
+    Returns:
+        The exit status: 0 ok, 1 the answer is no or a run ended badly, 2 usage, 3 the store can not be used; for
+        ``run`` that of the command.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["run"]:
+        from statustui.control.wrapper import main as run
+
+        return run(arguments[1:])
+    if arguments[:1] in (["--version"], ["-V"]):
+        from statustui.cli.version import version
+
+        sys.stdout.write(f"statustui {version()}\n")
+        return 0
+    from statustui.cli.group import entry
+
+    return entry(arguments)

@@ -1,0 +1,1 @@
+"""What can be concluded from runs and their history: time left, marks, what needs a person. Pure: no I/O."""
