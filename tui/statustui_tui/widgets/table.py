@@ -3,31 +3,29 @@
 The cursor and the marks are bound to keys: when rows come, go and change places, they stay with what they were set on.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from statustui_tui import render
-from statustui_tui.widgets.table_model import Cell, Column, ListModel, Row, RowModel, Slot, lay_out
+from statustui_tui.widgets.table_model import Column, ListModel, Row, RowModel
+from statustui_tui.widgets.table_paint import Painter
 
-_GUTTER = 1
 _ROW_STYLES = (
     "started", "running", "finished", "completed", "failed", "lost", "cancelled", "skipped",
-    "stalled", "slow", "silent", "late", "muted", "strong", "accent", "warning", "error", "success", "bar", "bar-2", "section",
+    "stalled", "slow", "silent", "late",
+    "muted", "strong", "accent", "warning", "error", "success", "bar", "bar-2", "section",
 )  # fmt: skip
 
 
-class Table(ScrollView, can_focus=True):
+class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """A virtualised table: columns that adapt to the width, a cursor and marks bound to keys."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -57,20 +55,6 @@ class Table(ScrollView, can_focus=True):
         & > .table--bar-2 { color: $secondary; background: $surface; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "cursor(1)", "Down", show=False, id="table.down"),
-        Binding("up,k", "cursor(-1)", "Up", show=False, id="table.up"),
-        Binding("home,g", "first", "First", show=False, id="table.first"),
-        Binding("end,G", "last", "Last", show=False, id="table.last"),
-        Binding("pagedown,ctrl+f", "page(1.0)", "Page down", show=False, id="table.page_down"),
-        Binding("pageup,ctrl+b", "page(-1.0)", "Page up", show=False, id="table.page_up"),
-        Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="table.half_down"),
-        Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="table.half_up"),
-        Binding("enter", "open", "Open", show=False, id="table.open"),
-        Binding("space", "mark", "Mark", show=False, id="table.mark"),
-        Binding("V", "range", "Range", show=False, id="table.range"),
-    ]
-
     frozen: reactive[bool] = reactive(False, repaint=False)
     """While True new rows wait, so that nothing moves under a dialog."""
 
@@ -145,9 +129,8 @@ class Table(ScrollView, can_focus=True):
             classes: As of any widget.
         """
         super().__init__(id=id, classes=classes)
-        self._columns = tuple(columns)
+        self._painter = Painter(columns, self._style, ascii=ascii)
         self._head = 1 if header else 0
-        self._ascii = ascii
         self._model: RowModel = ListModel()
         self._waiting: RowModel | None = None
         self._cursor = 0
@@ -155,8 +138,6 @@ class Table(ScrollView, can_focus=True):
         self._marks: set[Hashable] = set()
         self._anchor: Hashable | None = None
         self._sort: tuple[str, bool] | None = None
-        self._slots: tuple[Slot, ...] = ()
-        self._slots_width = -1
         self._styles_by_name: dict[str, Style] = {}
         self._painted: dict[int, object] = {}
 
@@ -193,12 +174,12 @@ class Table(ScrollView, can_focus=True):
     @property
     def columns(self) -> tuple[Column, ...]:
         """All columns, those without room included."""
-        return self._columns
+        return self._painter.columns
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Show other columns; the rows that come next must have as many cells."""
-        if tuple(columns) != self._columns:
-            self._columns = tuple(columns)
+        if tuple(columns) != self._painter.columns:
+            self._painter = Painter(columns, self._style, ascii=self._painter.ascii)
             self._redraw()
 
     def set_sort(self, column: str | None, descending: bool = False) -> None:
@@ -206,13 +187,12 @@ class Table(ScrollView, can_focus=True):
         sort = None if column is None else (column, descending)
         if sort != self._sort:
             self._sort = sort
-            self._painted.pop(-1, None)
             self.refresh(Region(0, 0, self._width, self._head))
 
     def set_ascii(self, ascii: bool) -> None:
         """Draw with ASCII characters only, or not."""
-        if ascii != self._ascii:
-            self._ascii = ascii
+        if ascii != self._painter.ascii:
+            self._painter = Painter(self._painter.columns, self._style, ascii=ascii)
             self._redraw()
 
     def set_rows(self, rows: Sequence[Row]) -> None:
@@ -273,42 +253,45 @@ class Table(ScrollView, can_focus=True):
         if regions:
             self.refresh(*regions)
 
-    # Actions
+    # What keys do; which keys is said by the table of all keys
 
-    def action_cursor(self, by: int) -> None:
-        """Move the cursor by *by* rows."""
-        self._move_to(self._cursor + by, by)
+    def move(self, how: str) -> None:
+        """Move the cursor.
 
-    def action_page(self, share: float) -> None:
-        """Move the cursor by a share of the screen."""
-        by = int(max(1, self._body_height() - 1) * share) or (1 if share > 0 else -1)
-        self._move_to(self._cursor + by, by)
+        Args:
+            how: ``up``, ``down``, ``half_up``, ``half_down``, ``page_up``, ``page_down``, ``top`` or ``end``.
+        """
+        page = max(1, self._body_height() - 1)
+        steps = {
+            "up": -1,
+            "down": 1,
+            "half_up": -max(1, page // 2),
+            "half_down": max(1, page // 2),
+            "page_up": -page,
+            "page_down": page,
+        }
+        if how in ("top", "end"):
+            self._move_to(0 if how == "top" else len(self._model) - 1, 1 if how == "top" else -1)
+        elif how in steps:
+            self._move_to(self._cursor + steps[how], steps[how])
 
-    def action_first(self) -> None:
-        """Move the cursor to the first row."""
-        self._move_to(0, 1)
-
-    def action_last(self) -> None:
-        """Move the cursor to the last row."""
-        self._move_to(len(self._model) - 1, -1)
-
-    def action_open(self) -> None:
+    def open_cursor(self) -> None:
         """Open the row under the cursor."""
         if self._cursor_key is not None:
             self.post_message(self.Opened(self, self._cursor_key))
 
-    def action_mark(self) -> None:
+    def toggle_mark(self) -> None:
         """Mark or unmark the row under the cursor and go on to the next; or end a range and keep it."""
         if self._cursor_key is None:
             return
         if self._anchor is not None:
-            self.action_range()
+            self.toggle_range()
             return
         self._marks ^= {self._cursor_key}
         self._marks_changed()
-        self.action_cursor(1)
+        self.move("down")
 
-    def action_range(self) -> None:
+    def toggle_range(self) -> None:
         """Begin a range at the cursor; a second time: mark everything between."""
         if self._anchor is None:
             self._anchor = self._cursor_key
@@ -439,9 +422,9 @@ class Table(ScrollView, can_focus=True):
         if offset is None:
             return
         if offset.y < self._head:
-            for slot in self._layout():
-                if slot.x <= offset.x <= slot.x + slot.width:
-                    self.post_message(self.HeaderClicked(self, self._columns[slot.index].key))
+            column = self._painter.column_at(offset.x, self._width)
+            if column is not None:
+                self.post_message(self.HeaderClicked(self, column.key))
             return
         index = offset.y - self._head + self.scroll_offset.y
         if not 0 <= index < len(self._model) or self._model.row(index).section:
@@ -449,21 +432,13 @@ class Table(ScrollView, can_focus=True):
         again = event.chain > 1 and index == self._cursor
         self._move_to(index)
         if again:
-            self.action_open()
+            self.open_cursor()
 
     # Painting
 
     def _redraw(self) -> None:
-        self._slots_width = -1
         self._painted.clear()
         self.refresh()
-
-    def _layout(self) -> tuple[Slot, ...]:
-        width = self._width
-        if width != self._slots_width:
-            self._slots = lay_out(self._columns, width, _GUTTER)
-            self._slots_width = width
-        return self._slots
 
     def _look(self, line: int) -> tuple[Row, bool, int] | None:
         """Everything that decides what a line looks like: its row, marked, cursor (1 without the focus, 2 with it)."""
@@ -480,13 +455,14 @@ class Table(ScrollView, can_focus=True):
         """Draw one line of the screen."""
         width = self._width
         if y < self._head:
-            return self._header(width)
+            return self._painter.header(width, self._sort)
         look = self._look(y)
         self._painted[y] = look
         if look is None:
             return Strip.blank(width, self._style(""))
         row, marked, cursor = look
-        return self._section(row, width) if row.section else self._row(row, width, marked, cursor)
+        painter = self._painter
+        return painter.section(row, width) if row.section else painter.row(row, width, marked, cursor)
 
     def _style(self, name: str) -> Style:
         style = self._styles_by_name.get(name)
@@ -497,89 +473,3 @@ class Table(ScrollView, can_focus=True):
                 style = self.rich_style
             self._styles_by_name[name] = style
         return style
-
-    def _header(self, width: int) -> Strip:
-        style = self._style("") + self._style("header")
-        pieces: list[tuple[str, Style]] = []
-        for slot in self._layout():
-            column = self._columns[slot.index]
-            title = column.title
-            if self._sort is not None and self._sort[0] == column.key:
-                arrow = ("v" if self._sort[1] else "^") if self._ascii else ("▾" if self._sort[1] else "▴")
-                title = render.crop(title, slot.width - 1, self._ascii) + arrow
-            pieces.append((" " * (slot.x - _end(pieces)), style))
-            pieces.append((render.fit(title, slot.width, column.align == "right", self._ascii), style))
-        return _strip(pieces, width, style)
-
-    def _section(self, row: Row, width: int) -> Strip:
-        style = self._style("") + self._style("section") + self._style(row.style)
-        texts = ["".join(text for text, _ in _spans(cell, width)) for cell in row.cells[:2]]
-        title = render.crop(texts[0] if texts else "", max(0, width - 4), self._ascii)
-        right = f" {texts[1]} " if len(texts) > 1 and texts[1] else ""
-        line = "-" if self._ascii else "─"
-        left = f"{line} {title} " if title else line
-        room = width - render.width(left) - render.width(right) - 1
-        if room < 1:
-            right, room = "", width - render.width(left)
-        return _strip([(left + line * max(0, room) + right + (line if right else ""), style)], width, style)
-
-    def _row(self, row: Row, width: int, marked: bool, cursor: int) -> Strip:
-        base = self._style("") + self._style(row.style)
-        if marked:
-            base += self._style("marked")
-        over = self._style(("", "cursor-blurred", "cursor")[cursor]) if cursor else None
-        if over is not None:
-            base += over
-        pieces = [(self._sign(marked, cursor), base)]
-        for slot in self._layout():
-            column = self._columns[slot.index]
-            pieces.append((" " * (slot.x - _end(pieces)), base))
-            cell = row.cells[slot.index] if slot.index < len(row.cells) else ""
-            for text, name in self._cell(cell, column, slot.width):
-                style = base + self._style(name or column.style) if name or column.style else base
-                pieces.append((text, style if over is None else style + over))
-        return _strip(pieces, width, base)
-
-    def _sign(self, marked: bool, cursor: int) -> str:
-        if marked and cursor:
-            return "+" if self._ascii else "»"
-        return ">" if cursor else "*" if marked else " "
-
-    def _cell(self, cell: Cell | str, column: Column, width: int) -> Iterator[tuple[str, str]]:
-        """The pieces of a cell, together exactly *width* cells."""
-        cut = render.crop_middle if column.crop == "middle" else render.crop
-        pieces: list[tuple[str, str]] = []
-        left = width
-        for text, style in _spans(cell, width):
-            if left <= 0 or not text:
-                continue
-            text = cut(text, left, self._ascii)
-            left -= render.width(text)
-            pieces.append((text, style))
-        space = (" " * max(0, left), "")
-        yield from (space, *pieces) if column.align == "right" else (*pieces, space)
-
-
-def _spans(cell: Cell | str, width: int) -> tuple[tuple[str, str], ...]:
-    return ((render.clean(cell), ""),) if isinstance(cell, str) else cell.spans(width)
-
-
-def _end(pieces: list[tuple[str, Style]]) -> int:
-    """Cell after the last piece."""
-    return sum(render.width(text) for text, _ in pieces)
-
-
-def _strip(pieces: list[tuple[str, Style]], width: int, fill: Style) -> Strip:
-    """Pieces as one line, neighbours of one style joined, cut or filled to *width*."""
-    segments: list[Segment] = []
-    text, style = "", fill
-    for piece, piece_style in pieces:
-        if piece_style is style or piece_style == style:
-            text += piece
-        else:
-            if text:
-                segments.append(Segment(text, style))
-            text, style = piece, piece_style
-    if text:
-        segments.append(Segment(text, style))
-    return Strip(segments).adjust_cell_length(width, fill).simplify()
