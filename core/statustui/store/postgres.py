@@ -1,0 +1,117 @@
+"""What is peculiar to a store in PostgreSQL."""
+
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, ProgrammingError
+from sqlalchemy.pool import NullPool
+
+from statustui.store.errors import StoreUnavailable
+from statustui.urls import display_url
+
+SCHEMA = "statustui"
+"""All our tables live in a schema of their own: the database may belong to somebody else's tables too."""
+_LOCK = 0x7374_5549_0001
+_UNDEFINED = {"42P01", "3F000"}
+_PASSING = {"40001", "40P01", "55P03", "57014"}
+
+
+class Postgres:
+    """Opens one PostgreSQL database."""
+
+    name = "postgresql"
+    begin_write = "BEGIN"
+    begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    lock_rows = True
+
+    def __init__(self, url: str, *, read_only: bool, timeout: float) -> None:
+        self._url = url
+        self.read_only = read_only
+        self.timeout = timeout
+
+    def connect(self, *, create: bool) -> Connection:
+        """Connect, and set what a session needs.
+
+        Raises:
+            StoreUnavailable: the driver is missing or the URL makes no sense.
+        """
+        try:
+            engine = create_engine(
+                make_url(self._url),
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",
+                connect_args=self._arguments(),
+                use_native_hstore=False,
+            )
+        except ModuleNotFoundError as error:
+            raise StoreUnavailable("PostgreSQL needs its driver: pip install 'statustui[postgres]'") from error
+        except ArgumentError as error:
+            raise StoreUnavailable(f"{display_url(self._url)}: {error}") from error
+        event.listen(engine, "connect", self._prepare)
+        connection = engine.connect()
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding != "UTF8":
+            connection.close()
+            raise StoreUnavailable(f"{display_url(self._url)}: its encoding is {encoding}; use a UTF8 database")
+        return connection
+
+    def _arguments(self) -> dict[str, Any]:
+        seconds = max(2, round(self.timeout))  # libpq takes nothing shorter than 2.
+        return {
+            "connect_timeout": seconds,
+            # Both are needed: one ends a query that waits for its answer, the other one that can not be sent.
+            "tcp_user_timeout": seconds * 1000,
+            "keepalives": 1,
+            "keepalives_idle": 2,
+            "keepalives_interval": 1,
+            "keepalives_count": 3,
+            "application_name": "statustui",
+            # A pooler between us and the server may hand each transaction to another session.
+            "prepare_threshold": None,
+        }
+
+    def _prepare(self, connection: Any, _record: Any) -> None:
+        wait = int(self.timeout * 1000)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false),"
+                " set_config('lock_timeout', %s, false), set_config('timezone', 'UTC', false),"
+                " set_config('idle_in_transaction_session_timeout', '30000', false),"
+                " set_config('default_transaction_read_only', %s, false)",
+                (f"{SCHEMA}, pg_catalog", str(max(wait, 5000) * 4), str(wait), "on" if self.read_only else "off"),
+            )
+
+    def moved(self) -> bool:
+        """Never: a server does not lose its database unnoticed."""
+        return False
+
+    def version(self, connection: Connection) -> int | None:
+        """Schema version; None when there are no tables of ours."""
+        try:
+            found = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema'").scalar()
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) in _UNDEFINED:
+                return None
+            raise
+        return int(found) if found is not None else None
+
+    def stamp(self, connection: Connection, version: int) -> None:
+        """Nothing: the version stands in the table ``meta``."""
+
+    def lock_schema(self, connection: Connection) -> None:
+        """One at a time makes or changes the tables; the lock goes with the transaction."""
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        exists = connection.exec_driver_sql(
+            "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,)
+        ).scalar()
+        if not exists:
+            connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
+
+    def busy(self, error: BaseException) -> bool:
+        """True for an error that passes by itself: deadlock, lock or statement timeout."""
+        return getattr(getattr(error, "orig", None), "sqlstate", None) in _PASSING
+
+    def explain(self, error: BaseException) -> str:
+        """One line about what the server said, without the password."""
+        return f"{display_url(self._url)}: {' '.join(str(error).split())}"

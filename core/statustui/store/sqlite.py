@@ -1,0 +1,141 @@
+"""What is peculiar to a store in an SQLite file."""
+
+import os
+import sqlite3
+import time
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.pool import NullPool
+
+from statustui.places import on_network
+from statustui.store import files, schema
+from statustui.store.errors import NotOurStore
+from statustui.store.views import VIEWS
+
+_PRAGMAS = (
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA mmap_size=0",
+    "PRAGMA journal_size_limit=67108864",
+)
+
+
+class Sqlite:
+    """Opens one SQLite file."""
+
+    name = "sqlite"
+    begin_write = "BEGIN IMMEDIATE"
+    begin_read = "BEGIN"
+    lock_rows = False
+    """IMMEDIATE locks the whole file: rows need no locks of their own."""
+
+    def __init__(self, url: str, *, read_only: bool, timeout: float) -> None:
+        self.path = url.partition("///")[2]
+        self.read_only = read_only
+        self.timeout = timeout
+        self._inode: tuple[int, int] | None = None
+
+    def connect(self, *, create: bool) -> Connection:
+        """Open the file after looking at it.
+
+        Raises:
+            StatustuiError: one of ``store.errors``.
+        """
+        if create:
+            files.make(self.path)
+        self._inode = files.check(self.path)
+        connection = self._engine().connect()
+        try:
+            if self.read_only:
+                self._check_readable(connection)
+            elif create:
+                self._wal(connection)
+            for pragma in _PRAGMAS:
+                connection.exec_driver_sql(pragma)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _engine(self) -> Engine:
+        return create_engine("sqlite://", creator=self._open, poolclass=NullPool)
+
+    def _open(self) -> sqlite3.Connection:
+        mode = "ro" if self.read_only else "rw"
+        uri = f"file:{quote(self.path)}?mode={mode}"
+        if self.read_only and not os.access(os.path.dirname(self.path), os.W_OK) and not _has_wal(self.path):
+            # Without a -wal, and where none can be made, only this opens; nothing can be newer than the file then.
+            uri += "&immutable=1"
+        return sqlite3.connect(
+            uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+
+    def _check_readable(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+
+    def _wal(self, connection: Connection) -> None:
+        """Switch to the write-ahead log; the busy handler does not cover this, so it is tried for a while."""
+        if on_network(self.path):
+            return
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL").fetchall()
+                return
+            except Exception as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def moved(self) -> bool:
+        """True when the file was removed or replaced: SQLite itself goes on with the nameless one."""
+        return files.inode(self.path) != self._inode
+
+    def version(self, connection: Connection) -> int | None:
+        """Schema version; None when the file is empty.
+
+        Raises:
+            NotOurStore: it is somebody else's database.
+        """
+        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if application == schema.APPLICATION_ID:
+            self._check_objects(connection)
+            return int(version)
+        rows = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        if application == 0 and version == 0 and rows == 0:
+            return None
+        raise NotOurStore(f"{self.path} is a database of another program: choose another file (--store)")
+
+    def _check_objects(self, connection: Connection) -> None:
+        """Refuse triggers and views that are not ours: they would run inside our statements."""
+        found = connection.exec_driver_sql(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+        ).fetchall()
+        for kind, name in found:
+            if kind == "trigger" or (name not in VIEWS and not name.startswith("status_")):
+                raise NotOurStore(f"{self.path} has a {kind} {name!r} that is not statustui's: drop it to go on")
+
+    def stamp(self, connection: Connection, version: int) -> None:
+        """Write whose file this is and its schema version, within the present transaction."""
+        connection.exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID:d}")
+        connection.exec_driver_sql(f"PRAGMA user_version={version:d}")
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing: the IMMEDIATE transaction is the lock."""
+
+    def busy(self, error: BaseException) -> bool:
+        """True for an error that passes by itself."""
+        return "database is locked" in str(error)
+
+    def explain(self, error: BaseException) -> str:
+        """One line about what the database said."""
+        return f"{self.path}: {' '.join(str(error).split())}"
+
+
+def _has_wal(path: str) -> bool:
+    return os.path.exists(path + "-wal")
+
+
