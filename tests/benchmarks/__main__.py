@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.harness import Line, table  # noqa: E402
+from benchmarks.harness import Line, table
 
 GROUPS = ("recording", "commands", "store", "drainer", "monitor")
 
