@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -172,54 +173,51 @@ class JournalReader:
     ) -> tuple[int, bool, bool]:
         """Add the lines of one segment; returns (bytes read, sealed, at its end)."""
         path = segment_path(self.spool, self.journal, number)
-        if os.stat(path, follow_symlinks=False).st_size <= start:
-            return 0, False, True
+        found = os.stat(path, follow_symlinks=False)
+        sealed = not found.st_mode & stat.S_IWUSR  # nothing is added any more
+        if found.st_size <= start:
+            return 0, sealed, True
         base = number * SPAN
         fd = open_private(path, os.O_RDONLY)
         try:
-            size = min(os.fstat(fd).st_size, SPAN)
+            size = min(found.st_size, SPAN)
             at = start
             while at < size and at - start < limit:
                 chunk = os.pread(fd, min(max(limit, 2 * MAX_LINE), size - at), at)
                 if not chunk:
                     break
                 whole = at + len(chunk) >= size
-                used, sealed = self._split(chunk, base + at, whole, final, lines)
-                if sealed:
-                    return at + used - start, True, True
+                used = self._split(chunk, base + at, whole, final or sealed, lines)
                 if used == 0 and not whole:
                     used = self._skip_long(fd, at, size, base, lines)
                 at += used
                 if whole:
                     break
-            return at - start, False, at >= size
+            return at - start, sealed and at >= size, at >= size
         finally:
             os.close(fd)
 
-    def _split(self, chunk: bytes, at: int, whole: bool, final: bool, lines: list[Line]) -> tuple[int, bool]:
-        """Add the lines of *chunk*, which begins at offset *at*; returns (bytes used, sealed)."""
+    def _split(self, chunk: bytes, at: int, whole: bool, final: bool, lines: list[Line]) -> int:
+        """Add the lines of *chunk*, which begins at offset *at*; returns the bytes used."""
         used = 0
         while used < len(chunk):
             end = chunk.find(b"\n", used)
             last = end < 0
             if last:
                 if not whole:
-                    return used, False
+                    return used
                 end = len(chunk)
             raw = chunk[used:end]
             if raw:
                 line = _parse(raw, at + used, at + end)
                 if last and line.record is None and not final and len(raw) <= MAX_LINE:
                     self.pending = True
-                    return used, False
-                record = line.record
-                if record is not None and record["k"] == "next":
-                    return end, True
+                    return used
                 # Later segments repeat the first line, for a reader that finds the first segment gone.
-                if record is None or record["k"] != "writer" or at + used < SPAN:
+                if line.record is None or line.record["k"] != "writer" or at + used < SPAN:
                     lines.append(line)
             used = end if last else end + 1
-        return used, False
+        return used
 
     def _skip_long(self, fd: int, at: int, size: int, base: int, lines: list[Line]) -> int:
         """Add one error for a line that does not fit into a block; returns the bytes up to its end."""

@@ -452,7 +452,10 @@ def _clean_line(record: dict[str, Any]) -> bytes:
 
 
 def _seal(state: _State) -> None:
-    """End the segments that nobody writes to any more: a reader goes on to the next one only then."""
+    """End the segments that nobody writes to any more: a reader goes on to the next one only then.
+
+    The seal is the mode 0400, which can be set on a full disk too.
+    """
     busy = {segment.number for segment in list(state.inflight.values())}
     for old in state.unsealed:
         mine = object()
@@ -461,12 +464,12 @@ def _seal(state: _State) -> None:
         try:
             if not same_file(old.fd, old.dev, old.ino):
                 old.fd = open_private(old.path, os.O_WRONLY | os.O_APPEND)  # the program closed ours
-            os.write(old.fd, _line("next", None, {}))
+            os.fchmod(old.fd, 0o400)
             os.close(old.fd)
         except FileNotFoundError:
             pass  # deleted: there is nothing to end
         except OSError:
-            del state.sealing[old.number]  # no room: the next append tries again
+            del state.sealing[old.number]  # no descriptor: the next append tries again
             continue
         state.unsealed = tuple(segment for segment in state.unsealed if segment is not old)
 
