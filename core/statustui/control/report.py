@@ -1,0 +1,247 @@
+"""What the wrapper records: the start, the end, the launch file. Nothing here can stop the command or delay it."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from statustui.control import spawn, tail
+from statustui.control.options import Command, Options
+from statustui.control.streams import FILE, Plan, path_of, position
+from statustui.errors import StatustuiError
+from statustui.journal.identity import start_tick
+from statustui.journal.writer import Writer
+from statustui.model.stage import DEFAULT_PREFIXES, stage_of
+from statustui.record import context
+
+if TYPE_CHECKING:
+    from statustui.config import Settings
+
+_CANCELS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Origin:
+    """Where a run comes from: a retry's chain, the run around it."""
+
+    __slots__ = ("attempt", "parent", "retry_of", "run_id")
+
+    def __init__(self, run_id: str, attempt: int = 1, retry_of: str | None = None, parent: str | None = None) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.retry_of = retry_of
+        self.parent = parent
+
+
+class Log:
+    """The run's log: a copy that we keep, or the regular file that its output goes to."""
+
+    __slots__ = ("copy", "inode", "others", "path", "start")
+
+    def __init__(self, plan: Plan, copy: str | None, start: int) -> None:
+        self.copy = copy
+        self.path = copy
+        self.inode: int | None = None
+        self.start = start
+        self.others: list[tuple[str, int]] = []
+        """(path, first byte) of further files with output of this run."""
+        files = [end for end in plan.ends[1:] if end.kind == FILE]
+        for end in files:
+            path = path_of(end)
+            if path is None:
+                continue
+            known = [self.path, *(other for other, _ in self.others)]
+            if path in known:
+                continue
+            self.others.append((path, position(end.fd)))
+        if self.others and (copy is None or start == 0):
+            # The file that the person named is the log; a copy of the other stream stays beside it for the tail.
+            (self.path, self.start), rest = self.others[0], self.others[1:]
+            self.others = rest if copy is None else [*rest, (copy, start)]
+        if self.path is not None:
+            try:
+                self.inode = os.stat(self.path).st_ino
+            except OSError:
+                self.path = None
+
+    def fields(self) -> dict[str, Any]:
+        """What the start says of the log."""
+        if self.path is None:
+            return {}
+        return {"log_path": self.path, "log_inode": self.inode, "log_start": self.start}
+
+    def end(self) -> int | None:
+        """Byte after the last one of this run."""
+        if self.path is None:
+            return None
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_size if found.st_ino == self.inode else None
+
+    def last_lines(self) -> list[str]:
+        """The last lines of all files of this run, the main one first."""
+        parts = [] if self.path is None else [(self.path, self.start)]
+        parts += self.others
+        return tail.merge([tail.last_lines(path, start) for path, start in parts])
+
+
+class Report:
+    """The journal of one wrapped run."""
+
+    def __init__(self, settings: "Settings", options: Options, command: Command, origin: Origin) -> None:
+        from statustui import config
+
+        self.settings = settings
+        self.origin = origin
+        self._options = options
+        self._command = command
+        self._task = options.name or command.name
+        self._began = time.monotonic()
+        self._spool = config.spool_dir(settings)
+        self._writer = Writer(
+            self._spool, role="wrapper", lang="sh", store_url=config.without_password(settings.store_url)
+        )
+        self._patterns: list[re.Pattern[str]] | None = None
+
+    def started(self, pid: int, log: Log) -> None:
+        """Record the start."""
+        from statustui.model.redact import redact_argv
+
+        allowed = self.settings.env_allow
+        self._writer.fact(
+            "run.start",
+            self.origin.run_id,
+            task=self._task,
+            stage=self._options.stage or stage_of(self._task, self.settings.stage_prefixes or DEFAULT_PREFIXES),
+            type=self._command.type,
+            args=redact_argv(self._options.argv, self._secrets()),
+            attempt=self.origin.attempt,
+            retry_of=self.origin.retry_of,
+            parent=self.origin.parent,
+            script_path=self._command.script,
+            cwd=context.cwd(),
+            pid=pid,
+            start=context.start_of(pid),
+            pgid=pid,
+            grace=self._options.grace,
+            wrapped=True,
+            env={name: value for name, value in context.environment(allowed).items() if name != "PYTHON"},
+            **log.fields(),
+        )
+
+    def launched(self, env: Mapping[str, str], log: Log) -> None:
+        """Keep how to start it again, tell where the code stands, and see to it that somebody drains."""
+        from statustui.journal import launch, spawn as drainer
+
+        options = self._options
+        commit = context.git_commit(os.path.dirname(self._command.script) if self._command.script else context.cwd())
+        if commit:
+            self._writer.fact("run.info", self.origin.run_id, git_commit=commit)
+        try:
+            launch.write(
+                self.settings.state_dir,
+                self.origin.run_id,
+                task=self._task,
+                argv=list(options.argv),
+                cwd=context.cwd(),
+                exe=spawn.resolve(options.argv[0], env),
+                env=context.launch_environment(self.settings.env_allow, env),
+                env_file=options.env_file,
+                log_path=log.path,
+                stage=options.stage,
+                grace=options.grace,
+                store=self.settings.store_url,
+                host=os.uname().nodename,
+                wrapped=True,
+                options=options.as_dict(),
+            )
+        except (OSError, StatustuiError) as error:
+            self._writer.fact("event", self.origin.run_id, kind="warning", message=f"not retryable: {error}")
+        if self.settings.drainer == "process":
+            drainer.ensure_drainer(self._spool)
+
+    def refused(self, error: OSError, status: int, log: Log) -> None:
+        """Record a command that could not be executed."""
+        self.started(os.getpid(), log)
+        self._end(
+            "failed", exit_code=status, error=self._error(type(error).__name__, f"{error.filename}: {error.strerror}")
+        )
+
+    def ended(self, status: int, log: Log, *, asked: bool, log_failed: bool) -> None:
+        """Record the end.
+
+        Args:
+            status: wait status of the command.
+            log: where its output is.
+            asked: INT, TERM or HUP was passed on to it.
+            log_failed: a part of the copied log could not be written.
+        """
+        from statustui.control.cancel import was_asked
+
+        if log_failed:
+            self._writer.fact(
+                "event", self.origin.run_id, kind="warning", message="a part of the log could not be written"
+            )
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        code = None if number is not None else os.WEXITSTATUS(status)
+        fields: dict[str, Any] = {"exit_code": code, "signal": number, "log_end": log.end()}
+        if code == 0:
+            self._end("finished", **fields)
+            return
+        asked = asked or was_asked(self.settings.state_dir, self.origin.run_id)
+        lines = [self._redacted(line) for line in log.last_lines()]
+        fields["log_tail"] = lines
+        if number in _CANCELS or (asked and (number in (None, signal.SIGKILL))):
+            self._end("cancelled", **fields)
+            return
+        said = f"exit status {code}" if number is None else f"killed by {_signal_name(number)}"
+        last = tail.telling(lines)
+        self._end("failed", error=self._error(said, last or said), **fields)
+
+    def close(self) -> None:
+        """End the journal."""
+        self._writer.close()
+        if self.settings.drainer == "inline":
+            from importlib import import_module
+
+            import_module("statustui.drain.inline").run(self._spool)
+
+    def _end(self, status: str, **fields: Any) -> None:
+        duration = time.monotonic() - self._began
+        self._writer.fact("run.end", self.origin.run_id, status=status, duration=duration, **fields)
+
+    def _error(self, kind: str, message: str) -> dict[str, Any]:
+        from statustui.model.fingerprint import fingerprint
+
+        message = self._redacted(message)
+        return {"type": kind, "message": message, "detail": None, "fingerprint": fingerprint(kind, message)}
+
+    def _redacted(self, text: str) -> str:
+        from statustui.model.redact import redact
+
+        return redact(text, self._secrets())
+
+    def _secrets(self) -> list[re.Pattern[str]]:
+        if self._patterns is None:
+            self._patterns = []
+            for pattern in self.settings.redact:
+                try:
+                    self._patterns.append(re.compile(pattern))
+                except re.error:
+                    continue  # doctor tells of it; the command must run
+        return self._patterns
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def wrapper_token(run_id: str) -> str:
+    """The join token of a command whose parent is this process."""
+    return f"{run_id}:{os.getpid()}:{start_tick() or 0}"
