@@ -1,0 +1,234 @@
+"""The drainer at work: wait for something to happen, apply it, see who died, sample, beat, do what was asked."""
+
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from statustui.drain import failpoint, lifecycle
+from statustui.drain.diary import Diary
+from statustui.drain.leftover import adopt_leftovers
+from statustui.drain.lookout import Ending, Lookout
+from statustui.drain.notify import Notice
+from statustui.drain.place import Place, host_info
+from statustui.drain.prune import Pruner
+from statustui.drain.pump import Pump
+from statustui.drain.requests import Requests
+from statustui.drain.sampling import Sampling
+from statustui.drain.sink import Sink
+from statustui.model.times import utc_now
+
+if TYPE_CHECKING:
+    from statustui.config import Settings
+    from statustui.store.apply import Sample
+
+_BEAT_S = 5.0
+_COUNTS_S = 0.5
+_SCAN_S = 30.0
+_LEFTOVERS_S = (1.0, 600.0)
+_SCAN_WITHOUT_NOTICE_S = (0.05, 0.5)
+_SHORTEST_PACE_S = 0.05
+_LONGEST_PACE_S = 0.8
+# The share of one core that applying may take under load: a batch that took 50 ms is followed by 200 ms of gathering.
+_DUTY = 4.0
+# Without a writer and without a store: the journals lie safe, and the next writer, command or monitor starts anew.
+_GIVE_UP_S = 3600.0
+
+
+class Drainer:
+    """Works on one spool directory until there is nothing left to do, or it is told to end."""
+
+    def __init__(self, where: Place, settings: "Settings", version: str) -> None:
+        spool = where.spool
+        self._where = where
+        self._spool = spool
+        self._version = version
+        self._diary = Diary(spool)
+        self._notice = Notice(spool)
+        self._sink = Sink(where.url, self._diary)
+        self._pump = Pump(spool, self._sink, self._diary, host_info(where))
+        self._sampling = Sampling()
+        self._lookout = Lookout(spool, self._pump.tails, self._pump.registry, self._sampling)
+        self._requests = Requests(self._sink, where.owner, settings, self._pump.registry, self._lookout, self._diary)
+        self._pruner = Pruner(spool, self._pump.tails, self._diary)
+        self._stop = False
+        self._lock: lifecycle.DrainerLock | None = None
+        now = time.monotonic()
+        self._active_at = now
+        self._beat_due = now
+        self._counts_due = now
+        self._scan_due = now + _SCAN_S
+        self._leftovers_due = now + _LEFTOVERS_S[0]
+        self._next_batch = now
+        self._quick = _SCAN_WITHOUT_NOTICE_S[0]
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+
+    def run(self, lock: lifecycle.DrainerLock) -> None:
+        """Work until the end, with the drainer's lock held.
+
+        Raises:
+            OSError: the directory is gone.
+        """
+        self._lock = lock
+        signal.signal(signal.SIGTERM, self._told_to_end)
+        signal.signal(signal.SIGINT, self._told_to_end)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        poll = self._lookout.poll
+        poll.register(self._wake_read, select.POLLIN)
+        if self._notice.fd is not None:
+            poll.register(self._notice.fd, select.POLLIN)
+        self._diary.say("start", f"statustui {self._version}")
+        linger = lifecycle.linger_s()
+        while not self._stop:
+            self._turn()
+            if not lock.held:
+                self._diary.say("end", "the directory or its lock is gone")
+                return
+            if lifecycle.waiting(self._spool, self._version) is not None:
+                self._diary.say("end", "a newer version waits")
+                return
+            if self._idle() and time.monotonic() - self._active_at >= linger:
+                return
+            self._wait(linger)
+
+    def pending(self) -> bool:
+        """A last look, after the lock was freed: has anything come meanwhile?"""
+        self._pump.note(self._notice.take())
+        self._pump.note(None)
+        try:
+            return not self._stop and self._pump.refresh() and self._pump.unapplied()
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the store and all processes."""
+        signal.set_wakeup_fd(-1)
+        self._requests.close()
+        self._lookout.close()
+        self._sink.close()
+        self._notice.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        self._hear(now)
+        failpoint.reached("turn")
+        if now >= self._beat_due:
+            lifecycle.beat(self._spool)
+        self._lookout.attend()
+        if self._sink.due_in == 0:
+            self._work(now)
+        self._requests.tick()
+        self._lookout.tidy()
+
+    def _hear(self, now: float) -> None:
+        """Note what changed in the directory and on the clock."""
+        names = self._notice.take()
+        if names:
+            self._quick = _SCAN_WITHOUT_NOTICE_S[0]
+            if "wake" in names:
+                self._requests.wake()
+        if names is None or now < self._scan_due:
+            self._pump.note(names)
+        else:
+            self._pump.note(names)
+            self._pump.note(None)
+            self._scan_due = now + _SCAN_S
+            self._pruner.prune()
+        if now >= self._leftovers_due:
+            self._leftovers_due = now + _LEFTOVERS_S[1]
+            adopt_leftovers(self._where)
+        if now >= self._counts_due:
+            self._counts_due = now + _COUNTS_S
+            for tail in self._pump.tails.active():
+                tail.look_at_counts()
+        if self._sink.moved():
+            self._pump.note(None)
+
+    def _work(self, now: float) -> None:
+        """One batch, when it is time for one."""
+        if now < self._next_batch or not self._pump.refresh():
+            return
+        beat = now >= self._beat_due
+        endings = self._lookout.endings(self._requests.cancels())
+        samples: tuple[Sample, ...] = ()
+        self._sampling.expect(self._pump.registry.runs)
+        if self._pump.registry.runs and self._sampling.due_in(now) == 0:
+            samples = self._sampling.take(self._lookout.roots())
+        deaths = tuple(ending.death() for ending in endings)
+        samples += tuple(_last_sample(ending) for ending in endings if ending.log_end is not None)
+        began = time.monotonic()
+        done = self._pump.push(samples, deaths, beat)
+        if done is None:
+            return
+        if beat:
+            self._beat_due = now + _BEAT_S
+        for ending in endings:
+            self._lookout.forget(ending.run.run_id)
+            self._diary.say(f"run {ending.run.run_id}", f"{ending.verdict.status.value}: {ending.verdict.reason}")
+        if done:
+            spent = time.monotonic() - began
+            pause = min(max(spent * _DUTY, _SHORTEST_PACE_S), _LONGEST_PACE_S)
+            if self._pump.behind:  # a backlog first: nobody sees what is current while it lasts
+                pause = spent
+            self._next_batch = time.monotonic() + pause
+        self._pump.prime()
+
+    def _idle(self) -> bool:
+        """Is there nothing to wait for? While something is, the time of the last activity is now."""
+        busy = (
+            self._lookout.living()
+            or self._requests.busy
+            or (self._pump.unapplied() and self._sink.failing_s < _GIVE_UP_S)
+            or bool(self._lookout.roots())
+        )
+        if busy:
+            self._active_at = time.monotonic()
+        return not busy
+
+    def _wait(self, linger: float) -> None:
+        """Sleep until a file changes, a process ends, a signal comes or the clock says so."""
+        now = time.monotonic()
+        until = [
+            self._beat_due - now,
+            self._requests.due_in(now),
+            max(0.0, linger - (now - self._active_at)) + 0.01,
+        ]
+        if self._pump.registry.runs:
+            until.append(self._sampling.due_in(now))
+        if any(tail.has_counts for tail in self._pump.tails.active()):
+            until.append(self._counts_due - now)
+        if self._sink.failing_s:
+            until = [self._sink.due_in, self._beat_due - now]
+        elif self._pump.unapplied():
+            until.append(self._next_batch - now)
+        if self._notice.fd is None:
+            self._quick = min(self._quick * 1.3, _SCAN_WITHOUT_NOTICE_S[1])
+            until.append(self._quick)
+        gather = self._next_batch - now
+        if gather > 0.002:  # let changes gather instead of waking for each of them
+            time.sleep(min(gather, _LONGEST_PACE_S))
+            until = [delay - gather for delay in until]
+        self._lookout.poll.poll(max(0.0, min(until)) * 1000)
+        self._drain_wake()
+
+    def _drain_wake(self) -> None:
+        try:
+            while os.read(self._wake_read, 512):
+                pass
+        except BlockingIOError:
+            return
+
+    def _told_to_end(self, *_: object) -> None:
+        self._stop = True
+
+
+def _last_sample(ending: Ending) -> "Sample":
+    """Where the log of a run ended that could not say so itself."""
+    from statustui.store.apply import Sample
+
+    return Sample(run_id=ending.run.run_id, at=utc_now(), log_end=ending.log_end)
