@@ -1,0 +1,135 @@
+"""What a person can ask for: written to the store from a worker thread, over a connection of its own."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from statustui.errors import StatustuiError
+from statustui.model.run import Run
+
+if TYPE_CHECKING:
+    from statustui.config import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a request."""
+
+    ok: bool
+    text: str
+    """One line for the person who asked; may hold text from outside."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How one run would be tried again."""
+
+    run: Run
+    argv: tuple[str, ...] = ()
+    """The true command, from the local launch file."""
+    cwd: str = ""
+    differs: tuple[str, ...] = ()
+    """What would be different from the first time, one line each."""
+    output: str = ""
+    """Where the output would go."""
+    refusal: str | None = None
+    """Why it can not be done here, and the way that can."""
+    native: object = None
+    """The plan as the core made it."""
+
+
+class Actions(Protocol):
+    """Requests. Every method may block and is called from a worker thread."""
+
+    def cancel(self, runs: Sequence[Run], *, now: bool) -> Outcome:
+        """Ask for the end of *runs*."""
+
+    def plan(self, run: Run) -> Plan:
+        """How *run* would be tried again."""
+
+    def retry(self, plans: Sequence[Plan], argv: Sequence[str] | None = None) -> Outcome:
+        """Start new attempts; *argv* replaces the command of a single plan."""
+
+    def acknowledge(self, runs: Sequence[Run]) -> Outcome:
+        """Take *runs* out of *Needs you*."""
+
+
+def names(runs: Sequence[Run]) -> str:
+    """``4821`` or ``4821 4822 4823`` or ``41 runs``."""
+    return " ".join(str(run.id) for run in runs) if len(runs) <= 5 else f"{len(runs)} runs"
+
+
+class StoreActions:
+    """Writes to the store of the settings."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+
+    def cancel(self, runs: Sequence[Run], *, now: bool) -> Outcome:
+        """Write a request for each; the owner's drainer carries it out."""
+        from statustui.control.actor import actor
+        from statustui.control.cancel import ask_cancel
+        from statustui.store.open import open_store
+
+        try:
+            with open_store(self._settings.store_url, create=False) as store:
+                for run in runs:
+                    ask_cancel(store, run, by=actor(), now=now)
+        except StatustuiError as error:
+            return Outcome(ok=False, text=str(error))
+        return Outcome(ok=True, text=f"{'KILL' if now else 'cancel'} asked for {names(runs)}")
+
+    def plan(self, run: Run) -> Plan:
+        """Read the launch file of *run*."""
+        from statustui.control import retry
+
+        try:
+            plan = retry.plan(self._settings.state_dir, run)
+        except StatustuiError as error:
+            return Plan(run=run, refusal=str(error))
+        return Plan(
+            run=run,
+            argv=tuple(plan.argv),
+            cwd=plan.cwd,
+            differs=tuple(str(line) for line in plan.env_diff),
+            output=str(plan.output or ""),
+            refusal=plan.refusal,
+            native=plan,
+        )
+
+    def retry(self, plans: Sequence[Plan], argv: Sequence[str] | None = None) -> Outcome:
+        """Start each plan, detached."""
+        from statustui.control import retry
+        from statustui.control.actor import actor
+
+        started = []
+        for plan in plans:
+            if not isinstance(plan.native, retry.RetryPlan):
+                continue
+            try:
+                retry.start(plan.native, by=actor(), argv=list(argv) if argv is not None else None)
+            except StatustuiError as error:
+                done = f"; started before it: {names(started)}" if started else ""
+                return Outcome(ok=False, text=f"{plan.run.id}: {error}{done}")
+            started.append(plan.run)
+        return Outcome(ok=bool(started), text=f"retry of {names(started)} started" if started else "nothing was started")
+
+    def acknowledge(self, runs: Sequence[Run]) -> Outcome:
+        """Mark *runs* as seen."""
+        from statustui.control.actor import actor
+        from statustui.store.open import open_store
+        from statustui.store.requests import acknowledge
+
+        try:
+            with open_store(self._settings.store_url, create=False) as store:
+                acknowledge(store, [run.run_id for run in runs], actor())
+        except StatustuiError as error:
+            return Outcome(ok=False, text=str(error))
+        return Outcome(ok=True, text=f"acknowledged {names(runs)}")
+
+
+def command(verb: str, runs: Sequence[Run], *options: str) -> str:
+    """The command line that does the same."""
+    ids = [str(run.id) for run in runs]
+    return shlex.join(["statustui", verb, *options, *ids])

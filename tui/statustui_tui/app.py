@@ -1,0 +1,436 @@
+"""The monitor: one application, one poller, and the screens between which it goes."""
+
+import asyncio
+import getpass
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding
+from textual.driver import Driver
+
+from statustui.model.run import Run
+from statustui.model.times import utc_now
+from statustui_tui import theme
+from statustui_tui.poller import Arrived, DetailArrived, Found, Poller, StoreLost
+from statustui_tui.screens.header import Trouble, short_store
+from statustui_tui.screens.monitor import MonitorScreen
+from statustui_tui.screens.view import now_of
+from statustui_tui.sources import Frame, Source
+
+if TYPE_CHECKING:
+    from statustui.config import Settings
+    from statustui_tui.actions import Actions
+
+LATER = (
+    "statustui_tui.screens.run",
+    "statustui_tui.screens.run_facts",
+    "statustui_tui.screens.help",
+    "statustui_tui.screens.plain",
+    "statustui_tui.screens.palette",
+    "statustui_tui.screens.log",
+    "statustui_tui.actions",
+    "statustui.control.actor",
+    "statustui.control.cancel",
+    "statustui.control.retry",
+    "statustui.store.requests",
+)
+"""Imported in the background soon after the start: an upgrade of the files underneath then breaks nothing."""
+UPGRADE_S = 60.0
+"""Seconds between two looks at the installed version."""
+
+
+class Clock:
+    """The time, in one place, so that a test can hold it still."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def wall(self) -> datetime:
+        """The viewer's own time, in the viewer's zone."""
+        return utc_now().astimezone()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where the monitor begins."""
+
+    run: str | None = None
+    """A run by id, id prefix or task; None: the Monitor screen."""
+    screen: str | None = None
+    """``run`` or ``log``."""
+
+
+class Monitor(App[int]):
+    """The terminal program.
+
+    Args:
+        source: What the poller reads.
+        settings: The configuration.
+        actions: What carries out requests; None: nothing can be asked for.
+        read_only: Look, but change nothing.
+        place: Where to begin.
+        clock: The time.
+        ascii_only: Draw with ASCII characters alone.
+    """
+
+    CSS_PATH = "statustui.tcss"
+    TITLE = "statustui"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True, system=True)]
+
+    def __init__(
+        self,
+        source: Source,
+        settings: "Settings",
+        *,
+        actions: "Actions | None" = None,
+        read_only: bool = False,
+        place: Place | None = None,
+        clock: Clock | None = None,
+        ascii_only: bool = False,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        from statustui.config import display_url, host_name
+
+        self.settings = settings
+        self.read_only = read_only or settings.read_only or actions is None
+        self.clock = clock or Clock()
+        self.ascii_only = ascii_only
+        self.user = getpass.getuser()
+        self.who = f"{self.user}@{host_name()}"
+        self.store_name = short_store(display_url(settings.store_url), os.path.expanduser("~"))
+        self.remark = "READ ONLY" if self.read_only else ""
+        self.poller = Poller(source, self.post_message)
+        self.frame: Frame | None = None
+        self.paused = False
+        self.main = MonitorScreen()
+        self._actions = actions
+        self._place = place or Place()
+        self._arrived = self.clock.monotonic()
+        self._held_at = 0.0
+        self._generation = 0
+        self._finding: dict[int, asyncio.Future[tuple[Run, ...]]] = {}
+        self._good_at: float | None = None
+        self.animation_level = "none"
+        for own in theme.THEMES:
+            self.register_theme(own)
+        self.theme = theme.choose(os.environ)
+        self.set_keymap(settings.keymap)
+
+    @property
+    def actions(self) -> "Actions":
+        """What carries out requests; `check_action` lets nobody ask where there is nothing."""
+        assert self._actions is not None
+        return self._actions
+
+    # Start and end
+
+    def on_mount(self) -> None:
+        """Paint first; the store is opened by the poller afterwards."""
+        self.push_screen(self.main)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.poller.start()
+        self.run_worker(_import_the_rest, thread=True, group="import")
+        self.run_worker(self._bring_in, thread=True, group="left-overs")
+        self.set_interval(UPGRADE_S, self._look_for_upgrade)
+
+    def _bring_in(self) -> None:
+        """Left-over journals of this user are brought in by a drainer."""
+        from statustui import config
+        from statustui.errors import StatustuiError
+        from statustui.journal.spawn import ensure_drainer
+
+        if self.settings.drainer == "off" or self._actions is None:
+            return
+        try:
+            ensure_drainer(config.spool_dir(self.settings))
+            others = other_stores(self.settings)
+        except (OSError, StatustuiError):
+            return  # What is in the store can be shown all the same; `doctor` says why nothing is brought in.
+        self.call_from_thread(self._others, others)
+
+    def _others(self, others: tuple[tuple[str, int], ...]) -> None:
+        self.main.others = others
+        self.main.redraw()
+
+    def _look_for_upgrade(self) -> None:
+        installed, running = versions()
+        if installed != running:
+            self.remark = f"{installed} installed, {running} running"
+
+    def on_unmount(self) -> None:
+        """Let the poller go."""
+        self.poller.stop(wait=0.3)
+
+    # The poller's messages
+
+    def on_arrived(self, message: Arrived) -> None:
+        """Hand the frame to the screens."""
+        if self.paused:
+            return
+        first = self.frame is None
+        if message.changed or first:
+            self._arrived = self.clock.monotonic()
+        self.frame = message.frame
+        for screen in self.screen_stack:
+            feed = getattr(screen, "feed", None)
+            if feed is not None:
+                feed(message.frame, changed=message.changed)
+        if first and self._place.run is not None:
+            self.run_worker(self._go(self._place))
+
+    def on_store_lost(self, message: StoreLost) -> None:
+        """Tell the screens; what they show stays, with its age."""
+        self._good_at = message.good_at
+        trouble = self.aged(Trouble(kind=message.kind, text=message.text, tries=message.tries, old_s=None))
+        for screen in self.screen_stack:
+            lose = getattr(screen, "lose", None)
+            if lose is not None:
+                lose(trouble)
+
+    def aged(self, trouble: Trouble) -> Trouble:
+        """*trouble* with the present age of what is shown."""
+        if self.frame is None or self._good_at is None:
+            return trouble
+        return replace(trouble, old_s=time.monotonic() - self._good_at)
+
+    def on_detail_arrived(self, message: DetailArrived) -> None:
+        """Hand the details to the screen that asked."""
+        for screen in self.screen_stack:
+            take = getattr(screen, "take", None)
+            if take is not None:
+                take(message.detail, message.processes, message.generation)
+
+    def on_found(self, message: Found) -> None:
+        """Answer a search."""
+        future = self._finding.pop(message.generation, None)
+        if future is not None and not future.done():
+            future.set_result(message.runs)
+
+    def on_app_blur(self, event: events.AppBlur) -> None:
+        """Look less often."""
+        self.poller.blur(True)
+
+    def on_app_focus(self, event: events.AppFocus) -> None:
+        """Look often again."""
+        self.poller.blur(False)
+
+    # What screens ask
+
+    def now(self) -> datetime:
+        """The store's present time; held still while paused."""
+        if self.frame is None:
+            return utc_now()
+        at = self._held_at if self.paused else self.clock.monotonic()
+        return now_of(self.frame.snapshot, at - self._arrived)
+
+    def next_generation(self) -> int:
+        """A number for a request, by which a stale answer is known."""
+        self._generation += 1
+        return self._generation
+
+    def paused_for(self) -> float:
+        """Seconds since the screen is held still."""
+        return self.clock.monotonic() - self._held_at if self.paused else 0.0
+
+    def toggle_pause(self) -> None:
+        """Hold the screen still, or go on."""
+        self.paused = not self.paused
+        self._held_at = self.clock.monotonic()
+        self.poller.pause(self.paused)
+        if not self.paused:
+            self.poller.reload()
+        self.main.redraw()
+
+    def known_runs(self) -> Sequence[Run]:
+        """The runs that are on the screen anyway."""
+        if self.frame is None:
+            return ()
+        snapshot = self.frame.snapshot
+        runs = (*snapshot.running, *snapshot.ended, *snapshot.recent)
+        return tuple({run.run_id: run for run in runs}.values())
+
+    async def find_runs(self, text: str, timeout: float = 2.0) -> tuple[Run, ...]:
+        """Runs that the store finds for *text*."""
+        generation = self.next_generation()
+        future: asyncio.Future[tuple[Run, ...]] = asyncio.get_running_loop().create_future()
+        self._finding[generation] = future
+        self.poller.search(text, generation)
+        try:
+            return await asyncio.wait_for(future, timeout)
+        except TimeoutError:
+            self._finding.pop(generation, None)
+            return ()
+
+    # Going places
+
+    async def _go(self, place: Place) -> None:
+        runs = await self.find_runs(place.run or "")
+        if not runs:
+            self.main.say(f"no run is called {place.run}", "bold $error")
+        elif place.screen == "run":
+            self.open_run(runs[0])
+        else:
+            self.open_log(runs[0])
+
+    def open_run(self, run: Run) -> None:
+        """Go into a run."""
+        from statustui_tui.screens.run import RunScreen
+
+        screen = RunScreen(run.run_id, run)
+        screen.frame = self.frame
+        self.push_screen(screen)
+
+    def open_log(self, run: Run) -> None:
+        """Go to the log of a run."""
+        from statustui_tui.screens.log import LogScreen
+
+        self.push_screen(LogScreen(run))
+
+    def open_help(self, screen: str) -> None:
+        """Show the keys of a screen."""
+        from statustui_tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(screen, self.settings.keymap, ascii_only=self.ascii_only))
+
+    def go_back(self) -> None:
+        """Back one screen; quit at the top."""
+        if self.screen is self.main or len(self.screen_stack) <= 2:
+            if self.main in self.screen_stack and self.screen is not self.main:
+                self.pop_screen()
+                return
+            self.exit(0)
+        else:
+            self.pop_screen()
+
+    def copy(self, text: str) -> None:
+        """Put *text* on the clipboard of the person's terminal, and show it plainly to select from."""
+        from statustui_tui.screens.plain import PlainPage
+        from statustui_tui.terminal.clipboard import copy
+
+        sent = copy(self, text)
+        said = "Sent to your terminal's clipboard" if sent else "This terminal takes no copy from us"
+        self.push_screen(PlainPage(text, f"{said}. Select with the mouse (Shift held down), Esc goes back."))
+
+    # Actions
+
+    async def action_quit(self) -> None:
+        """Quit at once; no run is ever signalled by it."""
+        self.exit(0)
+
+    def action_redraw(self) -> None:
+        """Draw everything again."""
+        redraw = getattr(self._driver, "redraw", None)
+        if redraw is not None:
+            redraw()
+        self.refresh(layout=True)
+
+    def get_system_commands(self, screen: Any) -> Any:
+        """None of Textual's own: the table of keys says what there is."""
+        return ()
+
+
+def _import_the_rest() -> None:
+    time.sleep(0.5)  # the first data comes first
+    for name in LATER:
+        import_module(name)
+
+
+def versions() -> tuple[str, str]:
+    """The version that is installed now, and the one that runs."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("statustui")
+    except PackageNotFoundError:
+        return RUNNING, RUNNING
+    return installed, RUNNING or installed
+
+
+def _running_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("statustui")
+    except PackageNotFoundError:
+        return ""
+
+
+RUNNING = _running_version()
+
+
+def other_stores(settings: "Settings") -> tuple[tuple[str, int], ...]:
+    """Other stores that this user has used, each with the number of its runs; those that cannot be read are left out."""
+    from statustui import config
+    from statustui.errors import StatustuiError
+    from statustui.store import reads
+    from statustui.store.open import open_store
+
+    found = []
+    for url in config.known_stores():
+        if url == settings.store_url:
+            continue
+        try:
+            with open_store(url, create=False, read_only=True, timeout=1.0) as store:
+                runs = reads.snapshot(store, since=utc_now()).total_runs
+        except StatustuiError:
+            continue
+        if runs:
+            found.append((config.display_url(url), runs))
+    return tuple(found)
+
+
+def main(
+    settings: "Settings",
+    *,
+    read_only: bool = False,
+    run: str | None = None,
+    screen: str | None = None,
+    mouse: bool = True,
+) -> int:
+    """Open the monitor in this terminal.
+
+    Args:
+        settings: The configuration.
+        read_only: Look, but change nothing.
+        run: Open this run (short id, id prefix or task name) at once.
+        screen: ``run`` or ``log`` (the default) for *run*.
+        mouse: Take mouse reports from the terminal.
+
+    Returns:
+        An exit status: 0 ok, 2 where this terminal cannot show it.
+    """
+    from statustui_tui.actions import StoreActions
+    from statustui_tui.sources import StoreSource
+    from statustui_tui.terminal import check
+    from statustui_tui.terminal.driver import SafeDriver
+
+    refusal = check.refuse()
+    if refusal is not None:
+        print(f"statustui: {refusal}", file=sys.stderr)
+        return 2
+    os.environ.pop("TEXTUAL_ANIMATIONS", None)
+    app = Monitor(
+        StoreSource(settings),
+        settings,
+        actions=None if read_only else StoreActions(settings),
+        read_only=read_only,
+        place=Place(run=run, screen=screen),
+        ascii_only=check.ascii_only(),
+        driver_class=SafeDriver,
+    )
+    status = app.run(mouse=mouse)
+    return app.return_code or (status if status is not None else 0)

@@ -1,0 +1,217 @@
+"""One thread that reads the store and posts what it found; no other part of the monitor reads it.
+
+It asks the change token first, many times a second, and reads a snapshot only when the token moved. It rests at least
+``REST`` times as long as its reading took, so that a slow store is asked less often.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from statustui.model.run import Run, RunDetail, Snapshot
+from statustui_tui.sources import Frame, Lost, Process, Source, Usage
+
+LOOK = 0.2
+"""Seconds between two looks at the change token."""
+LOOK_BLURRED = 1.0
+"""The same while the terminal has lost the focus."""
+TICK = 1.0
+"""Least seconds between two frames while the store keeps changing, so that a busy store costs no more to draw."""
+SAMPLE = 2.0
+"""Seconds between two samples of the local process trees."""
+REST = 4.0
+"""Rest at least this many times as long as the reading took."""
+RETRY_MOST = 5.0
+"""Longest wait between two tries on a lost store."""
+
+
+@dataclass
+class Arrived(Message):
+    """A new frame was read."""
+
+    frame: Frame
+    changed: bool
+    """False when only the sampled figures are new."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest frame matters, but a change must not hide behind a mere sample."""
+        return isinstance(message, Arrived) and (self.changed or not message.changed)
+
+
+@dataclass
+class StoreLost(Message):
+    """The store could not be read; what is shown grows old."""
+
+    kind: str
+    text: str
+    tries: int
+    """Tries in a row that failed."""
+    good_at: float | None
+    """`time.monotonic` of the last look that succeeded; None when none did."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest failure matters."""
+        return isinstance(message, StoreLost)
+
+
+@dataclass
+class DetailArrived(Message):
+    """The answer to a request for one run."""
+
+    generation: int
+    """That of the request; an older one is stale."""
+    detail: RunDetail
+    processes: tuple[Process, ...]
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest detail matters."""
+        return isinstance(message, DetailArrived) and self.generation >= message.generation
+
+
+@dataclass
+class Found(Message):
+    """The answer to a search of the palette."""
+
+    generation: int
+    runs: tuple[Run, ...]
+
+
+class Poller:
+    """Reads a `Source` in its own daemon thread and posts messages.
+
+    Args:
+        source: What is read; opened, used and closed in the thread.
+        post: Thread-safe; takes a message. Returns False when nobody listens any more.
+    """
+
+    def __init__(self, source: Source, post: Callable[[Message], object]) -> None:
+        self._source = source
+        self._post = post
+        self._wake = threading.Event()
+        self._stop = False
+        self._paused = False
+        self._blurred = False
+        self._force = False
+        self._detail: tuple[str, int] | None = None
+        self._search: tuple[str, int] | None = None
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+        self._snapshot: Snapshot | None = None
+        self._usage: Mapping[str, Usage] = {}
+        self._token: object = None
+        self._posted = 0.0
+        self._sampled = 0.0
+        self._detailed: tuple[tuple[str, int] | None, object, float] = (None, None, 0.0)
+
+    # Called by the monitor
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self, wait: float = 0.5) -> None:
+        """End; a read that hangs is left to die with the process."""
+        self._stop = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(wait)
+
+    def pause(self, paused: bool) -> None:
+        """Stop or resume posting frames."""
+        self._paused = paused
+        self._wake.set()
+
+    def blur(self, blurred: bool) -> None:
+        """Look less often while nobody looks."""
+        self._blurred = blurred
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Read now, whatever the token says."""
+        self._force = True
+        self._wake.set()
+
+    def want_detail(self, run_id: str | None, generation: int = 0) -> None:
+        """Keep the details of one run coming, or stop with None."""
+        self._detail = (run_id, generation) if run_id is not None else None
+        self._wake.set()
+
+    def search(self, text: str, generation: int) -> None:
+        """Look for runs; answered by `Found`."""
+        self._search = (text, generation)
+        self._wake.set()
+
+    # In the thread
+
+    def _run(self) -> None:
+        tries = 0
+        opened = False
+        good_at: float | None = None
+        while not self._stop:
+            began = time.monotonic()
+            try:
+                if not opened:
+                    self._source.open()
+                    opened = True
+                    self._token = None
+                self._look()
+                tries, good_at = 0, time.monotonic()
+                look = LOOK_BLURRED if self._blurred else LOOK
+                wait = max(look, REST * (time.monotonic() - began))
+            except Lost as error:
+                tries += 1
+                opened = False
+                self._post(StoreLost(kind=error.kind, text=str(error), tries=tries, good_at=good_at))
+                wait = min(RETRY_MOST, 0.25 * 2 ** min(tries, 5))
+            self._wake.wait(wait)
+            self._wake.clear()
+        try:
+            self._source.close()
+        except Lost:
+            return
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._search is not None:
+            (text, generation), self._search = self._search, None
+            self._post(Found(generation=generation, runs=tuple(self._source.find(text))))
+        if self._paused and not self._force:
+            return
+        token = self._source.token()
+        changed = token != self._token or self._snapshot is None
+        due = now - self._posted >= TICK
+        if (changed and due) or self._force:
+            self._force = False
+            self._snapshot = self._source.snapshot()
+            self._token = token
+            self._sample(now)
+            self._send(now, changed=True)
+        elif self._snapshot is not None and self._snapshot.running and now - self._sampled >= SAMPLE:
+            self._sample(now)
+            self._send(now, changed=False)
+        self._look_closer(token, now)
+
+    def _sample(self, now: float) -> None:
+        if self._snapshot is not None and now - self._sampled >= SAMPLE:
+            self._usage = self._source.usage(self._snapshot)
+            self._sampled = now
+
+    def _send(self, now: float, *, changed: bool) -> None:
+        assert self._snapshot is not None
+        self._posted = now
+        self._post(Arrived(frame=Frame(snapshot=self._snapshot, usage=self._usage), changed=changed))
+
+    def _look_closer(self, token: object, now: float) -> None:
+        want = self._detail
+        if want is None:
+            return
+        last, last_token, at = self._detailed
+        fresh = last == want and token == last_token and now - at < SAMPLE
+        if fresh or (last == want and now - at < TICK):
+            return
+        detail = self._source.detail(want[0])
+        processes = self._source.processes(detail.run) if detail.run.status.open else ()
+        self._detailed = (want, token, now)
+        self._post(DetailArrived(generation=want[1], detail=detail, processes=processes))

@@ -1,0 +1,221 @@
+"""The Log screen: the log of one run, with a heading that says whose it is."""
+
+from typing import Any, ClassVar
+
+from statustui.model.run import Run, RunDetail
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+
+from statustui_tui import keys, render
+from statustui_tui.screens.acting import ActingScreen
+from statustui_tui.screens.header import Trouble
+from statustui_tui.screens.parts.footer import KeyBar
+from statustui_tui.screens.parts.line import Line, spread
+from statustui_tui.screens.parts.sheet import Sheet
+from statustui_tui.screens.run_view import DIM, STYLES
+from statustui_tui.screens.view import elapsed
+from statustui_tui.sources import Frame, Process
+from statustui_tui.widgets.log_view import LogView
+
+
+class LogScreen(ActingScreen):
+    """Shows the log file of a run; where there is none, the last lines that the store keeps."""
+
+    NAME = keys.LOG
+    BINDINGS: ClassVar[list[Any]] = keys.bindings(keys.LOG)
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self.detail: RunDetail | None = None
+        self.frame: Frame | None = None
+        self._generation = 0
+
+    def compose(self) -> ComposeResult:
+        """Heading, the log, the footer."""
+        yield Line(id="head")
+        yield self._body()
+        yield Line(id="says")
+        yield KeyBar(ascii_only=self.monitor.ascii_only)
+
+    def _body(self) -> LogView | Sheet:
+        run = self.run
+        if not run.log_path:
+            return Sheet([Content("")], id="no-log")
+        error = run.error_message or run.error_type if run.status.bad else None
+        return LogView(
+            run.log_path,
+            start=run.log_start or 0,
+            end=run.log_end,
+            inode=run.log_inode,
+            error=error,
+            ascii=self.monitor.ascii_only,
+            id="log",
+        )
+
+    @property
+    def log_view(self) -> LogView | None:
+        """The log, where the run has one."""
+        found = self.query(LogView)
+        return found.first() if found else None
+
+    def on_mount(self) -> None:
+        """Give the keys to the log."""
+        self.set_interval(1.0, self._head)
+        self._want()
+        self._shape()
+        (self.log_view or self.query_one(Sheet)).focus()
+
+    def on_unmount(self) -> None:
+        """Nobody needs the details any more."""
+        self.monitor.poller.want_detail(None)
+
+    def on_screen_resume(self) -> None:
+        """Ask again after another screen was in front."""
+        self._want()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Shed what has no room."""
+        self._shape()
+
+    def _want(self) -> None:
+        self._generation = self.monitor.next_generation()
+        self.monitor.poller.want_detail(self.run.run_id, self._generation)
+
+    def _shape(self) -> None:
+        short = self.size.height < 9
+        self.set_class(short, "-short")
+        if not self.query_one("#says").display:
+            self.query_one(KeyBar).display = not short
+        self._head()
+
+    def feed(self, frame: Frame, *, changed: bool) -> None:
+        """Take a new frame."""
+        self.frame = frame
+
+    def lose(self, trouble: Trouble) -> None:
+        """A log can be read without the store."""
+
+    def take(self, detail: RunDetail, processes: tuple[Process, ...], generation: int) -> None:
+        """Take what the store knows of the run now."""
+        if generation != self._generation:
+            return
+        self.detail, self.run = detail, detail.run
+        self._head()
+        if self.log_view is None:
+            self.query_one(Sheet).show(self._tail(detail))
+        self.refresh_bindings()
+
+    def _tail(self, detail: RunDetail) -> list[Content]:
+        if not detail.log_tail:
+            return [Content(""), Content.styled("  This run has no log file. Start it with: statustui run -- COMMAND", DIM)]
+        return [render.content(line) for line in detail.log_tail]
+
+    def _head(self) -> None:
+        if not self.is_mounted:
+            return
+        run, width = self.run, self.size.width
+        style = STYLES[run.status.value]
+        status = run.status.value.upper() if run.status.bad else run.status.value
+        left = Content.assemble(
+            (f" {render.glyph(run.status, self.monitor.ascii_only)} ", style), (render.clean(run.task), "bold"),
+            (f" {run.id}", DIM), "  ", (status, f"bold {style}"), f"  {render.duration(elapsed(run, self.monitor.now()))}  ",
+        )  # fmt: skip
+        room = width - left.cell_length - 1
+        path = render.crop_middle(render.clean(run.log_path or "no log file"), max(0, room), self.monitor.ascii_only)
+        self.query_one("#head", Line).show(spread(left, Content.assemble((path, DIM), " "), width))
+
+    def selected(self) -> tuple[Run, ...]:
+        """This run."""
+        return (self.run,)
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What works now."""
+        if not self.is_mounted:
+            return True
+        if action == "attempt":
+            by = parameters[0]
+            return isinstance(by, int) and self._attempt(by) is not None
+        if action in ("follow", "wrap", "next_error", "previous_error", "only", "filter", "next_hit", "previous_hit"):
+            return self.log_view is not None
+        return super().check_action(action, parameters)
+
+    def _attempt(self, by: int) -> Run | None:
+        attempts = self.detail.attempts if self.detail is not None else ()
+        place = next((i for i, run in enumerate(attempts) if run.run_id == self.run.run_id), None)
+        return attempts[place + by] if place is not None and 0 <= place + by < len(attempts) else None
+
+    def action_attempt(self, by: int) -> None:
+        """The log of the attempt before or after this one."""
+        run = self._attempt(by)
+        if run is not None:
+            self.app.switch_screen(LogScreen(run))
+
+    def action_move(self, how: str) -> None:
+        """Scroll."""
+        view = self.log_view
+        if view is not None:
+            view.move(how)
+        else:
+            self.query_one(Sheet).move(how)
+
+    def action_follow(self) -> None:
+        """Follow the end, or stay."""
+        if self.log_view is not None:
+            self.log_view.toggle_follow()
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or not."""
+        if self.log_view is not None:
+            self.log_view.toggle_wrap()
+
+    def action_next_error(self) -> None:
+        """The next error."""
+        if self.log_view is not None:
+            self.log_view.next_error(step=1)
+
+    def action_previous_error(self) -> None:
+        """The error before."""
+        if self.log_view is not None:
+            self.log_view.next_error(step=-1)
+
+    def action_filter(self) -> None:
+        """Search."""
+        if self.log_view is not None:
+            self.log_view.prompt("search")
+
+    def action_only(self) -> None:
+        """Show only matching lines."""
+        if self.log_view is not None:
+            self.log_view.prompt("only")
+
+    def action_next_hit(self) -> None:
+        """The next match."""
+        if self.log_view is not None:
+            self.log_view.next_hit(step=1)
+
+    def action_previous_hit(self) -> None:
+        """The match before."""
+        if self.log_view is not None:
+            self.log_view.next_hit(step=-1)
+
+    def action_zoom(self) -> None:
+        """The log alone."""
+        zoomed = not self.has_class("-zoomed")
+        self.set_class(zoomed, "-zoomed")
+        self.query_one("#head").display = not zoomed
+        self.query_one(KeyBar).display = not zoomed
+
+    def action_back(self) -> None:
+        """Back to where the log was opened."""
+        if self.has_class("-zoomed"):
+            self.action_zoom()
+        else:
+            self.monitor.go_back()
+
+    def action_leave(self) -> None:
+        """Back to where the log was opened."""
+        self.monitor.go_back()

@@ -1,0 +1,454 @@
+"""The Monitor screen: what needs a person, and what runs."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from statustui.model.run import Run, Snapshot
+from statustui.model.status import Mark
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Input
+
+from statustui_tui import keys, render
+from statustui_tui.screens import needs, running, view
+from statustui_tui.screens.acting import ActingScreen
+from statustui_tui.screens.dialogs import Choice, Menu
+from statustui_tui.screens.filtering import Filter, parse
+from statustui_tui.screens.header import Totals, Trouble, bad_ends, banner, empty_page, header
+from statustui_tui.screens.lately import Joined, ended_rows
+from statustui_tui.screens.parts.footer import KeyBar
+from statustui_tui.screens.parts.line import Line, rule
+from statustui_tui.screens.parts.sheet import Sheet
+from statustui_tui.sources import Frame
+from statustui_tui.widgets.table import Table
+
+REORDER_S = 5.0
+"""Seconds between two changes of the order: lines that move all the time cannot be read."""
+
+
+class FilterLine(Input):
+    """The line in which a filter is typed; arrows leave it for the list."""
+
+    BINDINGS: ClassVar[list[Any]] = [("escape", "screen.clear", "clear"), ("down", "screen.list", "list")]
+
+
+class MonitorScreen(ActingScreen):
+    """Needs you, and Running."""
+
+    NAME = keys.MONITOR
+    BINDINGS: ClassVar[list[Any]] = keys.bindings(keys.MONITOR)
+    AUTO_FOCUS = "#running"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frame: Frame | None = None
+        self.trouble: Trouble | None = None
+        self.filter = Filter()
+        self.mine = False
+        self.order = view.Order()
+        self.unfolded: frozenset[str] = frozenset()
+        self.zoomed: str | None = None
+        self.others: tuple[tuple[str, int], ...] = ()
+        self._entries: list[view.Entry] = []
+        self._needs: list[needs.Need] = []
+        self._places: dict[str, int] = {}
+        self._ordered_at = float("-inf")
+        self._drawn_at = float("-inf")
+        self._marks_of = Totals()
+
+    def compose(self) -> ComposeResult:
+        """Heading, banner, the two lists, and the line at the foot."""
+        ascii_only = self.monitor.ascii_only
+        yield Line(id="head")
+        yield Line(id="banner")
+        yield Line(id="needs-title", classes="title")
+        yield Table(needs.columns(several_hosts=False), header=False, ascii=ascii_only, id="needs")
+        yield Line(id="running-title", classes="title")
+        yield Table(running.columns(several_hosts=False), ascii=ascii_only, id="running")
+        yield Sheet(id="empty")
+        yield FilterLine(id="filter", placeholder="filter: words, regex, !not, user: host: task: stage: status:", compact=True)
+        yield Line(id="says")
+        yield KeyBar(ascii_only=ascii_only)
+
+    # What is shown
+
+    @property
+    def needs_table(self) -> Table:
+        """The list of *Needs you*."""
+        return self.query_one("#needs", Table)
+
+    @property
+    def running_table(self) -> Table:
+        """The list of *Running*."""
+        return self.query_one("#running", Table)
+
+    @property
+    def table(self) -> Table:
+        """The list that keys go to."""
+        needs_table = self.needs_table
+        return needs_table if needs_table.has_focus and needs_table.display else self.running_table
+
+    def on_mount(self) -> None:
+        """Show what is there, and keep the ages moving."""
+        self.set_interval(1.0, self._tick)
+        self._shape()
+        self.redraw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Shed what has no room."""
+        self._shape()
+        self.redraw()
+
+    def on_screen_resume(self) -> None:
+        """Catch up after another screen was in front."""
+        self.redraw()
+
+    def feed(self, frame: Frame, *, changed: bool) -> None:
+        """Take a new frame."""
+        self.frame, self.trouble = frame, None
+        self.redraw()
+
+    def lose(self, trouble: Trouble) -> None:
+        """Say that the store cannot be read."""
+        self.trouble = trouble
+        self._head()
+        self.set_class(True, "-stale")
+
+    def _tick(self) -> None:
+        if self.monitor.clock.monotonic() - self._drawn_at > 0.5:
+            self.redraw()
+
+    def _shape(self) -> None:
+        """What there is room for."""
+        height, width = self.size.height, self.size.width
+        self.set_class(height < 9, "-short")
+        self.set_class(width < 40, "-narrow")
+        if not self.query_one("#says").display:
+            self.query_one(KeyBar).display = height >= 9
+
+    def redraw(self) -> None:
+        """Show the frame as of now."""
+        if not self.is_mounted or not self.is_current and self.app.screen_stack and self not in self.app.screen_stack:
+            return
+        monitor = self.monitor
+        self._drawn_at = monitor.clock.monotonic()
+        frame = self.frame
+        if frame is not None and not monitor.paused:
+            self._derive(frame)
+        self._head()
+        self._show()
+
+    def _derive(self, frame: Frame) -> None:
+        from statustui.insight.needs import needs_you
+
+        now = self.monitor.now()
+        user = self.monitor.user if self.mine else None
+        found = view.entries(frame, now)
+        self._marks_of = _totals(found, frame.snapshot)
+        self._entries = self._in_order(view.kept(found, self.filter, user))
+        groups = [needs.Need(key=g.key, runs=tuple(g.runs)) for g in needs_you(frame.snapshot, now)]
+        self._needs = needs.kept(groups, self.filter, user)
+
+    def _in_order(self, found: list[view.Entry]) -> list[view.Entry]:
+        clock = self.monitor.clock.monotonic()
+        if clock - self._ordered_at >= REORDER_S:
+            self._ordered_at = clock
+            ordered = view.arranged(found, self.order, self.frame.snapshot, self.monitor.now()) if self.frame else found
+            self._places = {entry.run.run_id: i for i, entry in enumerate(ordered)}
+            return ordered
+        last = len(self._places)
+        return sorted(found, key=lambda e: (self._places.get(e.run.run_id, last), e.run.id))
+
+    def _head(self) -> None:
+        monitor, width = self.monitor, self.size.width
+        remark = f"PAUSED {render.age(monitor.paused_for())}" if monitor.paused else monitor.remark
+        line = header(monitor.who, monitor.store_name, self._marks_of, monitor.clock.wall(), width, remark)
+        self.query_one("#head", Line).show(line)
+        wrong = self.query_one("#banner", Line)
+        wrong.display = self.trouble is not None
+        self.set_class(self.trouble is not None, "-stale")
+        if self.trouble is not None:
+            wrong.show(banner(monitor.aged(self.trouble), width))
+
+    def _show(self) -> None:
+        frame, monitor = self.frame, self.monitor
+        sheet = self.query_one("#empty", Sheet)
+        empty = frame is None or (frame.snapshot.total_runs == 0 and not frame.snapshot.running)
+        sheet.display = empty
+        for part in ("#needs-title", "#needs", "#running-title", "#running"):
+            self.query_one(part).display = not empty
+        if empty:
+            lines = [Content("")] if frame is None else empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only)
+            if frame is None and self.trouble is None:
+                lines.append(Content.styled("  reading the store", "$foreground 60%"))
+            sheet.show(lines)
+            return
+        assert frame is not None
+        snapshot, now = frame.snapshot, monitor.now()
+        several = len({run.host for run in (*snapshot.running, *snapshot.ended)}) > 1
+        self._show_needs(several)
+        shape = running.columns(several_hosts=several)
+        model = running.RunningModel(self._entries, snapshot.stats, now, shape, ascii_only=monitor.ascii_only)
+        lately = ended_rows(self._recent(snapshot), now, shape, ascii_only=monitor.ascii_only)
+        self.running_table.set_columns(shape)
+        self.running_table.set_model(Joined(model, lately))
+        self._titles(snapshot)
+        if self.table.cursor_key is None and self.table is self.needs_table:
+            self.running_table.focus()
+        self.refresh_bindings()
+
+    def _show_needs(self, several: bool) -> None:
+        table = self.needs_table
+        shape = needs.columns(several_hosts=several)
+        rows = needs.rows(self._needs, self.unfolded, self.monitor.now(), shape, ascii_only=self.monitor.ascii_only)
+        table.set_columns(shape)
+        height = self.size.height
+        most = max(1, (height - 4) // 3) if self.zoomed is None else height
+        table.display = bool(rows) and self.zoomed in (None, "needs")
+        table.styles.height = min(len(rows), most) if self.zoomed is None else "1fr"
+        table.set_rows(rows)
+        self.query_one("#needs-title").display = table.display and height >= 9
+        self.running_table.display = self.zoomed in (None, "running")
+        self.query_one("#running-title").display = self.running_table.display and height >= 7
+
+    def _recent(self, snapshot: Snapshot) -> list[Run]:
+        user = self.monitor.user if self.mine else None
+        wanted = (run for run in snapshot.recent if not run.status.open)
+        return [r for r in wanted if (user is None or r.user == user) and (not self.filter or self.filter.matches(r))]
+
+    def _titles(self, snapshot: Snapshot) -> None:
+        ascii_only, width = self.monitor.ascii_only, self.size.width
+        n = sum(len(need.runs) for need in self._needs)
+        since = "since 24 h"
+        self.query_one("#needs-title", Line).show(
+            rule(f"Needs you {n}" if n else "Needs you", since, width, ascii_only=ascii_only, focused=self.needs_table.has_focus)
+        )
+        notes = [f"mine: {self.monitor.user}"] if self.mine else []
+        if self.filter:
+            notes.append(f"filter: {render.clean(self.filter.text)}")
+        marked = len(self.running_table.marked | self.needs_table.marked)
+        if marked:
+            notes.append(f"{marked} marked")
+        notes.append(f"sort: {view.ORDERS[self.order.by]}" + (" (reversed)" if self.order.reverse else ""))
+        shown, all_of = len(self._entries), len(view.one_row_each(snapshot.running))
+        count = f"Running {shown}" + (f" of {all_of}" if shown != all_of else "") if all_of else "Running: nothing"
+        self.query_one("#running-title", Line).show(
+            rule(count, "  ".join(notes), width, ascii_only=ascii_only, focused=self.running_table.has_focus)
+        )
+
+    # What is selected
+
+    def selected(self) -> tuple[Run, ...]:
+        """The runs that are marked, else the one (or the folded ones) under the cursor."""
+        table = self.table
+        found = [run for key in table.selection for run in self._runs_of(key)]
+        return tuple({run.run_id: run for run in found}.values())
+
+    def _runs_of(self, key: object) -> Iterator[Run]:
+        if isinstance(key, needs.Folded):
+            yield from (run for need in self._needs if need.key == key.fingerprint for run in need.runs)
+            return
+        for entry in self._entries:
+            if entry.run.run_id == key:
+                yield entry.run
+                return
+        for need in self._needs:
+            for run in need.runs:
+                if run.run_id == key:
+                    yield run
+                    return
+        if self.frame is not None:
+            yield from (run for run in self.frame.snapshot.recent if run.run_id == key)
+
+    def hold(self, held: bool) -> None:
+        """Freeze both lists."""
+        self.needs_table.frozen = held
+        self.running_table.frozen = held
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What works now."""
+        if not self.is_mounted:
+            return True
+        if action == "clear":
+            marked = self.running_table.marked or self.needs_table.marked
+            return bool(self.zoomed or marked or self.filter or self.mine or self.query_one("#filter").display)
+        if action in ("open", "mark", "mark_range"):
+            return self.table.cursor_key is not None
+        if action in ("next_hit", "previous_hit"):
+            return bool(self.filter)
+        if action in ("filter", "sort", "mine"):
+            return self.frame is not None and self.frame.snapshot.total_runs > 0
+        return super().check_action(action, parameters)
+
+    # Keys
+
+    def action_move(self, how: str) -> None:
+        """Move the cursor, from one list into the other at its ends."""
+        if self.query_one("#empty").display:
+            self.query_one("#empty", Sheet).move(how)
+            return
+        table, other = self.table, self._other()
+        if other is not None and len(other.model):
+            at = table.model.index_of(table.cursor_key) if table.cursor_key is not None else None
+            if how in ("down", "half_down") and table is self.needs_table and at in (None, len(table.model) - 1):
+                other.move("top")
+                other.focus()
+                return
+            # The first row may be a heading, over which the cursor passes.
+            first = 1 if len(table.model) and table.model.row(0).section else 0
+            if how in ("up", "half_up") and table is self.running_table and at in (None, first):
+                other.move("end")
+                other.focus()
+                return
+        table.move(how)
+
+    def _other(self) -> Table | None:
+        other = self.running_table if self.table is self.needs_table else self.needs_table
+        return other if other.display and other.cursor_key is not None else None
+
+    def action_other_list(self) -> None:
+        """To the other list."""
+        other = self._other()
+        if other is not None:
+            other.focus()
+
+    def on_descendant_focus(self) -> None:
+        """Show which list keys go to."""
+        if self.frame is not None:
+            self._titles(self.frame.snapshot)
+        self.refresh_bindings()
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        """What is possible depends on what is under the cursor."""
+        self.refresh_bindings()
+
+    def on_table_marked(self, event: Table.Marked) -> None:
+        """Count the marks."""
+        if self.frame is not None:
+            self._titles(self.frame.snapshot)
+        self.refresh_bindings()
+
+    def on_table_opened(self, event: Table.Opened) -> None:
+        """A second click opens."""
+        self.action_open()
+
+    def on_table_header_clicked(self, event: Table.HeaderClicked) -> None:
+        """Sort by the column."""
+        by = {"mem": "memory", "done": "progress"}.get(event.column, event.column)
+        if by in view.ORDERS:
+            self._sort_by(by)
+
+    def action_open(self) -> None:
+        """Open the run, or unfold the row."""
+        key = self.table.cursor_key
+        if isinstance(key, needs.Folded):
+            self.unfolded ^= {key.fingerprint}
+            self.redraw()
+            return
+        for run in self._runs_of(key):
+            self.monitor.open_run(run)
+            return
+
+    def action_mark(self) -> None:
+        """Mark the run under the cursor."""
+        self.table.toggle_mark()
+
+    def action_range(self) -> None:
+        """Begin or end a range of marks."""
+        self.table.toggle_range()
+
+    def action_sort(self) -> None:
+        """Choose the order."""
+        letters = {"trouble": "t", "time": "l", "progress": "d", "left": "e", "cpu": "c", "memory": "m", "task": "n", "host": "h", "id": "i"}
+        choices = [Choice(key=letters[by], label=label, value=by) for by, label in view.ORDERS.items()]
+        menu = Menu("Sort by (again: reversed)", choices, self.order.by, self.monitor.ascii_only)
+
+        def then(by: str | None) -> None:
+            if by is not None:
+                self._sort_by(by)
+
+        self.ask(menu, then)
+
+    def _sort_by(self, by: str) -> None:
+        again = by == self.order.by and by != "trouble"
+        self.order = view.Order(by=by, reverse=not self.order.reverse if again else False)
+        self._ordered_at = float("-inf")
+        self.redraw()
+
+    def action_mine(self) -> None:
+        """Only my runs, or all."""
+        self.mine = not self.mine
+        self.redraw()
+
+    def action_zoom(self) -> None:
+        """One list alone, or both."""
+        self.zoomed = None if self.zoomed else ("needs" if self.table is self.needs_table else "running")
+        self.redraw()
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        line = self.query_one("#filter", Input)
+        line.value = self.filter.text
+        line.display = True
+        self.query_one(KeyBar).display = False
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter as it is typed."""
+        if self.query_one("#filter").display:
+            self.filter = parse(event.value)
+            self.redraw()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter and go to the list."""
+        self.action_list()
+
+    def action_list(self) -> None:
+        """From the filter to the list."""
+        self._close_filter()
+        table = self.running_table if len(self._entries) or not self._needs else self.needs_table
+        table.focus()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter").display = False
+        self.query_one(KeyBar).display = not self.has_class("-short")
+
+    def action_next_hit(self) -> None:
+        """The next match: with a filter, the next line."""
+        self.action_move("down")
+
+    def action_previous_hit(self) -> None:
+        """The match before."""
+        self.action_move("up")
+
+    def action_clear(self) -> None:
+        """Clear one thing: the filter being typed, the full screen, the marks, the filter, mine."""
+        line = self.query_one("#filter", Input)
+        if line.display:
+            self.filter = Filter()
+            self.action_list()
+        elif self.zoomed:
+            self.zoomed = None
+        elif self.running_table.marked or self.needs_table.marked:
+            self.running_table.clear_marks()
+            self.needs_table.clear_marks()
+        elif self.filter:
+            self.filter = Filter()
+        else:
+            self.mine = False
+        self.redraw()
+
+    def action_leave(self) -> None:
+        """Quit."""
+        self.app.exit(0)
+
+
+def _totals(found: list[view.Entry], snapshot: Snapshot) -> Totals:
+    return Totals(
+        running=len(found),
+        stalled=sum(entry.mark(Mark.STALLED) is not None for entry in found),
+        silent=sum(entry.mark(Mark.SILENT) is not None for entry in found),
+        bad=bad_ends(snapshot.counts),
+        dropped=sum(host.facts_dropped for host in snapshot.hosts),
+    )
