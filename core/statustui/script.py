@@ -20,7 +20,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["genter", "gexit", "gmessage", "track_error", "track_finish", "track_init", "track_status", "track_task_progress"]
+__all__ = [
+    "genter",
+    "gexit",
+    "gmessage",
+    "track_error",
+    "track_finish",
+    "track_init",
+    "track_status",
+    "track_task_progress",
+]
 
 _OLD = {
     "script_name": "task_name", "total_tasks": "total_subtasks", "category": "stage", "task_stage": "stage",
@@ -295,7 +304,7 @@ def gmessage(message: object) -> None:
         if _script.open:
             _script.open[-1].update(message=values.text(message))
         else:
-            run.message = message  # type: ignore[assignment]
+            run.message = message
     except Exception as error:
         border.swallow(error, "gmessage")
     _say(message)

@@ -39,18 +39,24 @@ _OPTION = re.compile(r"(?<![\w\-])(--?[A-Za-z][\w.\-]{1,80})(=|[ \t]{1,4})(?!-)"
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _STRONG = frozenset(
-    ["password", "passwd", "passphrase", "passwort", "pwd", "secret", "credential", "credentials", "apikey", "accesskey", "secretkey", "privatekey", "accountkey", "apitoken", "accesstoken", "authtoken", "refreshtoken", "sessiontoken", "clientsecret", "mysqlpwd"]
-)
+    ("password", "passwd", "passphrase", "passwort", "pwd", "secret", "credential", "credentials", "apikey",
+     "accesskey", "secretkey", "privatekey", "accountkey", "apitoken", "accesstoken", "authtoken",
+     "refreshtoken", "sessiontoken", "clientsecret", "mysqlpwd")
+)  # fmt: skip
 _KEY_KINDS = frozenset(
-    ["api", "access", "private", "secret", "account", "signing", "encryption", "encrypt", "master", "storage", "shared", "license", "ssh", "service", "admin"]
-)
+    ("api", "access", "private", "secret", "account", "signing", "encryption", "encrypt", "master",
+     "storage", "shared", "license", "ssh", "service", "admin")
+)  # fmt: skip
 _TOKEN_KINDS = frozenset(
-    ["access", "refresh", "auth", "api", "id", "bearer", "github", "gitlab", "gh", "gl", "slack", "bot", "hf", "session", "oauth", "csrf", "xsrf", "jwt", "secret", "security", "deploy", "personal", "private", "user", "npm", "pypi", "vault", "ci", "job", "client", "service", "admin", "app", "authentication"]
-)
+    ("access", "refresh", "auth", "api", "id", "bearer", "github", "gitlab", "gh", "gl", "slack", "bot",
+     "hf", "session", "oauth", "csrf", "xsrf", "jwt", "secret", "security", "deploy", "personal", "private",
+     "user", "npm", "pypi", "vault", "ci", "job", "client", "service", "admin", "app", "authentication")
+)  # fmt: skip
 _WEAK = frozenset(
     ("pass", "token", "auth", "bearer", "session", "cookie", "signature", "sig", "dsn", "authorization",
      "sessionid", "phpsessid", "jsessionid")
 )  # fmt: skip
+_PAIRS = frozenset((("session", "id"), ("amz", "signature"), ("amz", "credential")))
 _HARMLESS = frozenset(
     ("", "none", "null", "nil", "true", "false", "yes", "no", "***", "****", "<redacted>", MARK.strip("[]"), MARK)
 )
@@ -68,7 +74,7 @@ def _strength(name: str, in_environment: bool = False) -> int:
         return 2
     if last == "token" and (before in _TOKEN_KINDS or (before and name.isupper())):
         return 2
-    if (last == "pass" and before) or (before, last) in {("session", "id"), ("amz", "signature"), ("amz", "credential")}:
+    if (last == "pass" and before) or (before, last) in _PAIRS:
         return 2
     if last in ("str", "string") and before in ("conn", "connection"):
         return 2
@@ -153,8 +159,8 @@ def _replaced(value: str) -> str:
 
 _GLUED = {"mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mariadb": "-p", "mariadb-dump": "-p", "sshpass": "-p"}
 _SPACED = {
-    "sshpass": ("-p",), "redis-cli": ("-a",), "curl": ("-u", "--user", "-U", "--proxy-user"), "wget": ("--http-password",),
-    "ldapsearch": ("-w",), "smbclient": ("-U",), "sqlcmd": ("-P",), "bcp": ("-P",), "docker": (), "htpasswd": (),
+    "sshpass": ("-p",), "redis-cli": ("-a",), "curl": ("-u", "--user", "-U", "--proxy-user"), "ldapsearch": ("-w",),
+    "smbclient": ("-U",), "sqlcmd": ("-P",), "bcp": ("-P",),
 }  # fmt: skip
 
 
@@ -175,9 +181,8 @@ def redact_argv(argv: Sequence[str], extra: Iterable[re.Pattern[str]] = ()) -> l
             result.append(_user_part(argument) if tool in ("curl", "smbclient") else MARK)
             next_is_secret = False
             continue
-        next_is_secret = argument in _SPACED.get(tool, ()) or (
-            argument.startswith("-") and "=" not in argument and len(argument) > 3 and is_secret_name(argument.strip("-"))
-        )
+        named = argument.startswith("-") and "=" not in argument and len(argument) > 3
+        next_is_secret = argument in _SPACED.get(tool, ()) or (named and is_secret_name(argument))
         glued = _GLUED.get(tool)
         if glued and argument.startswith(glued) and not argument.startswith("--") and len(argument) > len(glued):
             result.append(glued + MARK)
@@ -196,11 +201,14 @@ def redact_tree(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
     extra = tuple(extra)
     if isinstance(value, Mapping):
         return {
-            key: MARK
-            if is_secret_name(str(key)) and isinstance(entry, str | int | float) and not isinstance(entry, bool) and entry != ""
-            else redact_tree(entry, extra)
+            key: MARK if _holds_secret(key, entry) else redact_tree(entry, extra)
             for key, entry in value.items()
         }
     if isinstance(value, list | tuple):
         return [redact_tree(entry, extra) for entry in value]
     return redact(value, extra) if isinstance(value, str) else value
+
+
+def _holds_secret(key: object, entry: object) -> bool:
+    plain = isinstance(entry, str | int | float) and not isinstance(entry, bool) and entry != ""
+    return plain and is_secret_name(str(key))

@@ -14,14 +14,14 @@ _ENTRIES = 1_000
 
 
 def text(value: object, limit: int = TEXT_LIMIT) -> str:
-    """*value* as text that any store and any JSON reader takes.
+    r"""*value* as text that any store and any JSON reader takes.
 
     Args:
         value: anything; an object whose ``__str__`` raises becomes a note that says so.
         limit: longest result, not counting the note about what was cut.
 
     Returns:
-        Text without NUL and without lone surrogates (both stay visible as U+2400 and ``\\udcxx``).
+        Text without NUL and without lone surrogates (both stay visible as U+2400 and ``\udcxx``).
     """
     whole = value if type(value) is str else _as_str(value)
     if len(whole) > limit:  # cut before anything copies it (a message may have 100 MB)

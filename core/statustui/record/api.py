@@ -13,27 +13,30 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     F = TypeVar("F", bound=Callable[..., Any])
+else:
 
-    @overload
-    def run(task: F, /) -> F: ...
-    @overload
-    def run(
-        task: str | None = None,
-        *,
-        stage: str | None = None,
-        subtasks: int | None = None,
-        params: Mapping[str, Any] | None = None,
-        log: str | os.PathLike[str] | None = None,
-        tags: Iterable[str] | None = None,
-        label: str | None = None,
-        store: str | os.PathLike[str] | None = None,
-        grace: float | None = None,
-        max_attempts: int | None = None,
-        strict: bool | None = None,
-    ) -> Run: ...
+    def overload(function: object) -> None:
+        """Stands in for ``typing.overload``, which a program that records need not load."""
 
 
-def run(  # type: ignore[misc]
+@overload
+def run(task: "F", /) -> "F": ...  # noqa: D103
+@overload
+def run(  # noqa: D103, F811
+    task: "str | None" = None,
+    *,
+    stage: "str | None" = None,
+    subtasks: "int | None" = None,
+    params: "Mapping[str, Any] | None" = None,
+    log: "str | os.PathLike[str] | None" = None,
+    tags: "Iterable[str] | None" = None,
+    label: "str | None" = None,
+    store: "str | os.PathLike[str] | None" = None,
+    grace: "float | None" = None,
+    max_attempts: "int | None" = None,
+    strict: "bool | None" = None,
+) -> Run: ...
+def run(  # noqa: F811
     task: "str | Callable[..., Any] | None" = None,
     *,
     stage: "str | None" = None,

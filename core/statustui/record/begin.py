@@ -87,6 +87,7 @@ def _about(run: "Run", given: "Mapping[str, Any]", session: "Session") -> "dict[
     label = given.get("label")
     params = values.mapping(given.get("params"))
     tags = given.get("tags") or ()
+    words = (tags,) if isinstance(tags, str) else tuple(tags)[:100]
     return {
         "task": run.task,
         "stage": None if stage is None else values.name(stage),
@@ -95,7 +96,7 @@ def _about(run: "Run", given: "Mapping[str, Any]", session: "Session") -> "dict[
         "label": None if label is None else session.text(values.name(label)),
         "total": values.count(given.get("subtasks")),
         "params": redact.redact_tree(params, session.patterns) or None,
-        "tags": [session.text(values.name(tag)) for tag in ((tags,) if isinstance(tags, str) else tuple(tags))[:100]] or None,
+        "tags": [session.text(values.name(word)) for word in words] or None,
         "grace": values.real(given.get("grace")),
         "max_attempts": values.count(given.get("max_attempts")),
     }

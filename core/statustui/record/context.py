@@ -43,7 +43,7 @@ def task_name() -> str:
         if module and module != "__main__":
             return str(module).rpartition(".")[2]
     path = script_path()
-    if "ipykernel" in sys.modules or "IPython" in sys.modules and path is None:
+    if "ipykernel" in sys.modules or ("IPython" in sys.modules and path is None):
         return _notebook()
     if path:
         return base_name(path)

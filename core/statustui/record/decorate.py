@@ -45,8 +45,8 @@ def decorated(given: "Mapping[str, Any]", function: "F") -> "F":
             with Run(given):
                 return call(*args, **kwargs)
 
-    result: F = functools.wraps(function)(wrapper)
-    return result
+    result: Any = functools.wraps(function)(wrapper)
+    return result  # type: ignore[no-any-return]
 
 
 def _flags(function: object) -> int:

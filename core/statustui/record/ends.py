@@ -148,7 +148,7 @@ def _chain_exit() -> None:
         previous(status)
 
     exit.__doc__ = previous.__doc__
-    sys.exit = exit  # type: ignore[assignment]
+    sys.exit = exit
 
 
 def close_open(error: BaseException | None, exit_code: int | None = None) -> None:

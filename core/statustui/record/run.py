@@ -30,8 +30,8 @@ class Run:
     """One run of a task: a context manager (also ``async with``) and a decorator. Made by :func:`statustui.run`."""
 
     __slots__ = (
-        "_announced", "_block", "_failed", "_foreign", "_given", "_message", "_numbers", "_parent", "_pending", "_percent",
-        "_session", "_started", "_state", "_stopped", "_subs", "run_id", "task",
+        "_announced", "_block", "_failed", "_foreign", "_given", "_message", "_numbers", "_parent", "_pending",
+        "_percent", "_session", "_started", "_state", "_stopped", "_subs", "run_id", "task",
     )  # fmt: skip
 
     def __init__(self, given: "Mapping[str, Any]") -> None:
@@ -245,7 +245,7 @@ class Run:
             session = self._session
             if session is None or self._state != "open":
                 return
-            weights = names if hasattr(names, "items") else {}
+            weights: Mapping[str, float] = names if isinstance(names, dict) else {}
             for each in names:
                 name, number = session.text(values.name(each)), next(self._numbers)
                 weight = values.real(weights[each]) if weights else None

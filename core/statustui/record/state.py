@@ -1,4 +1,4 @@
-"""What recording keeps for one process: a session for each spool, the timer, what a fork changes, how the process ends."""
+"""What recording keeps for one process: sessions, the timer, what a fork changes, how the process ends."""
 
 import _thread
 import atexit
@@ -23,6 +23,7 @@ _SIGNALS = signal.valid_signals()
 TICK_S = 0.5
 """Seconds between two looks at the progress (P4)."""
 _DRAINER_EVERY = 10  # ticks
+_INITS = ("systemd", "init", "runit", "s6-svscan", "supervisord", "launchd", "openrc-init")
 _RESTART_IN_HOOK = sys.version_info < (3, 12)  # later versions warn at a fork when a thread is found alive
 
 sessions: dict[tuple[str, str], "Session"] = {}
@@ -159,7 +160,7 @@ def every() -> "list[Session]":
 
 
 class _Timer:
-    """A thread that shows the progress twice a second. Not of ``threading``: no count or list of the program sees it."""
+    """A thread that shows the progress twice a second; not of ``threading``, so no list of the program has it."""
 
     __slots__ = ("_done", "_wake", "tid")
 
@@ -332,7 +333,7 @@ def exit_wait(settings: "Settings") -> float:
         except OSError:
             return 0.0
         # a process left behind by its parent on an ordinary system is the child of an init that goes on
-        return 0.0 if first in ("systemd", "init", "runit", "s6-svscan", "supervisord", "launchd", "openrc-init") else 2.0
+        return 0.0 if first in _INITS else 2.0
     return 0.0
 
 

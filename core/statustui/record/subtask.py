@@ -204,9 +204,8 @@ class Subtask:
             border.swallow(error, "advance")
 
     def _say(self, message: object) -> None:
-        self._message = (
-            message if message.__class__ is str and len(message) <= _MESSAGE else values.text(message, _MESSAGE)  # type: ignore
-        )
+        short = type(message) is str and len(message) <= _MESSAGE
+        self._message = message if short else values.text(message, _MESSAGE)  # type: ignore[assignment]
 
     def _awake(self) -> None:
         """After a fork: count here again, and have it shown."""

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from statustui.record.run import Run
 
     T = TypeVar("T")
-    Base = Generic[T]
+
+    class Base(Generic[T]):  # noqa: D101 - for the type checker alone
+        pass
+
 else:
 
     class Base:
@@ -37,7 +40,8 @@ else:
 
 # Their iterators tell exactly how many items are left.
 _HINTED = frozenset((list, tuple, range, dict, set, frozenset, str, bytes, bytearray, deque))
-_HINTED_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_EMPTY: dict[object, object] = {}
+_HINTED_VIEWS = (type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items()))
 _MANY = sys.maxsize
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
@@ -67,7 +71,7 @@ class Track(Base["T"]):
 
     def __iter__(self) -> "Iterator[T]":
         iterable: Any = self._iterable
-        source = iter(iterable)  # a TypeError here is the program's own, as without us
+        source: Iterator[T] = iter(iterable)  # a TypeError here is the program's own, as without us
         try:
             return self._started(iterable, source)
         except Exception as error:
@@ -148,7 +152,7 @@ def _counted(iterable: "Any", source: "Iterator[T]") -> "tuple[Callable[[], int]
         total, left = len(iterable), source.__length_hint__  # type: ignore[attr-defined]
         return lambda: max(0, total - left()), source
     ticks = repeat(True, _MANY)
-    ticks_left = ticks.__length_hint__  # type: ignore[attr-defined]
+    ticks_left = ticks.__length_hint__
     return lambda: _MANY - ticks_left(), compress(source, ticks)
 
 
@@ -192,8 +196,8 @@ class _End:
 # What a frame is doing when it drops a loop's iterator in good order.
 _LEAVING = (
     "POP_TOP", "POP_ITER", "END_FOR", "RETURN_VALUE", "RETURN_CONST", "RETURN_GENERATOR", "STORE_FAST", "STORE_NAME",
-    "STORE_GLOBAL", "STORE_DEREF", "DELETE_FAST", "DELETE_NAME", "DELETE_GLOBAL", "DELETE_DEREF", "STORE_FAST_LOAD_FAST",
-    "STORE_FAST_STORE_FAST",
+    "STORE_GLOBAL", "STORE_DEREF", "DELETE_FAST", "DELETE_NAME", "DELETE_GLOBAL", "DELETE_DEREF",
+    "STORE_FAST_LOAD_FAST", "STORE_FAST_STORE_FAST",
 )  # fmt: skip
 
 
