@@ -1,0 +1,689 @@
+"""A window on a log of any size: follows it, searches it, goes from error to error; holds none of it."""
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from statustui_tui import render
+from statustui_tui.widgets.log_index import LineFilter, LogIndex, Matcher, is_error, search
+from statustui_tui.widgets.log_line import plain
+from statustui_tui.widgets.log_source import Change, LogFile, LogRefused
+from statustui_tui.widgets.log_watch import LogWatch
+from statustui_tui.widgets.log_window import Line, LogWindow
+
+_ASK = 0.25
+_ASK_WATCHED = 1.0
+_NEAR_END = 1 << 20
+"""Bytes before the end in which an error is looked for when the log opens."""
+_FAR_END = 16 << 20
+"""Bytes before the end in which the recorded error is looked for."""
+_SIDEWAYS = 20
+
+
+class LogView(Widget, can_focus=True, inherit_bindings=False):
+    """Shows a log, or the part of it that belongs to one run, with a status line below."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"log--status", "log--notice", "log--match", "log--error", "log--current"}
+    DEFAULT_CSS = """
+    LogView {
+        background: $background; color: $foreground;
+        & > .log--status { color: $text-muted; background: $surface; }
+        & > .log--notice { color: $text-warning; background: $surface; }
+        & > .log--match { text-style: reverse; }
+        & > .log--error { color: $text-error; }
+        & > .log--current { text-style: bold; }
+    }
+    """
+
+    @dataclass
+    class Changed(Message):
+        """What the status line says is another."""
+
+        view: "LogView"
+        status: str
+        following: bool
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest matters."""
+            return isinstance(message, LogView.Changed)
+
+    class _Known(Message):
+        """A thread has found out more."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, LogView._Known)
+
+    @dataclass
+    class _Found(Message):
+        """A search has ended."""
+
+        generation: int
+        offset: int | None
+        forward: bool
+        wrapped: bool
+
+    class _Stirred(Message):
+        """Something happened in the log's directory."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, LogView._Stirred)
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        inode: int | None = None,
+        error: str | None = None,
+        uid: int | None = None,
+        ascii: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """Prepare to show a log; it is opened when the widget is.
+
+        Args:
+            path: Where it lies; None when the run has none.
+            start: First byte of the run in it.
+            end: Byte after its last one; None while the run is open, which is then followed.
+            inode: The file that the run wrote to.
+            error: Recorded error of a run that failed: the view opens where it stands.
+            uid: Who must own the file; this process's user when None.
+            ascii: Draw with ASCII characters only.
+            id: As of any widget.
+            classes: As of any widget.
+        """
+        super().__init__(id=id, classes=classes)
+        self._path, self._start, self._end, self._inode = path, start, end, inode
+        self._error, self._uid, self._ascii = error, uid, ascii
+        self._window: LogWindow | None = None
+        self._index: LogIndex | None = None
+        self._watch: LogWatch | None = None
+        self._refused = ""
+        self._notice = ""
+        self._gone = False
+        self._following = False
+        self._wrapping = False
+        self._x = 0
+        self._matcher: Matcher | None = None
+        self._current: int | None = None
+        self._generation = 0
+        self._searching = False
+        self._prompt: Literal["search", "only"] | None = None
+        self._typed = ""
+        self._origin = (0, 0)
+        self._rows: list[tuple[Line, int]] | None = None
+        self._said = ""
+        self._opened_once = False
+        self._asked = 0.0
+        self._search_lock = threading.Lock()
+
+    # State that others ask for
+
+    @property
+    def following(self) -> bool:
+        """True while the end of the log is kept on the screen."""
+        return self._following
+
+    @property
+    def prompting(self) -> bool:
+        """True while a text is being typed; the keys are the view's then."""
+        return self._prompt is not None
+
+    @property
+    def status(self) -> str:
+        """What the status line says."""
+        return self._status()
+
+    @property
+    def visible_text(self) -> str:
+        """The lines on the screen, whole, as safe text: for copying."""
+        lines = {line.start: line for line, _ in self._visible()}
+        return "\n".join(plain(line.raw) for line in lines.values())
+
+    # What keys do
+
+    def move(self, how: str) -> None:
+        """Scroll.
+
+        Args:
+            how: ``up``, ``down``, ``half_up``, ``half_down``, ``page_up``, ``page_down``, ``top``, ``end``, ``left`` or
+                ``right``.
+        """
+        window, height = self._window, self._height
+        if window is None:
+            return
+        steps = {"up": 1, "down": 1, "half_up": height // 2, "half_down": height // 2}
+        steps |= {"page_up": height - 1, "page_down": height - 1}
+        if how in ("left", "right"):
+            self._x = max(0, self._x + (_SIDEWAYS if how == "right" else -_SIDEWAYS))
+        elif how == "end":
+            window.to_end(height)
+            self._following = self._live
+        elif how == "top":
+            window.to_start()
+            self._following = False
+        elif how.endswith("up"):
+            window.up(max(1, steps.get(how, 1)))
+            self._following = False
+        elif not window.down(max(1, steps.get(how, 1)), height):
+            window.to_end(height)
+            self._following = self._live
+        self._redraw()
+
+    def toggle_follow(self) -> None:
+        """Follow the end, or stop."""
+        if self._following:
+            self._following = False
+            self._redraw()
+        else:
+            self.move("end")
+
+    def toggle_wrap(self) -> None:
+        """Wrap long lines, or cut them at the edge."""
+        self._wrapping = not self._wrapping
+        self._x = 0
+        self._fit()
+
+    def next_error(self, step: int = 1) -> None:
+        """Go to the next line that looks like an error, or with -1 to the one before."""
+        index, window = self._index, self._window
+        if index is None or window is None:
+            return
+        here = self._current if self._current is not None else window.top
+        found = index.error_after(here) if step > 0 else index.error_before(here)
+        if found is None:
+            scanning = "" if index.complete else ", still reading"
+            where = "after" if step > 0 else "before"
+            self._say(f"no error {where} this" + scanning)
+            return
+        self._show(found)
+
+    def prompt(self, kind: Literal["search", "only"]) -> None:
+        """Let a text be typed: to search for, or to show only lines with it."""
+        if self._window is not None:
+            self._prompt, self._typed = kind, ""
+            self._origin = self._window.top, self._window.row
+            self._redraw()
+
+    def search(self, text: str, *, forward: bool = True) -> None:
+        """Go to the next line with *text*, without waiting for it."""
+        self._matcher = Matcher(text) if text else None
+        self._current = None
+        self.next_hit(1 if forward else -1)
+
+    def next_hit(self, step: int = 1) -> None:
+        """Go to the next match, or with -1 to the one before."""
+        window = self._window
+        if window is None or self._matcher is None:
+            return
+        if self._current is None:
+            start = window.top
+        elif step > 0:
+            start = window.file.line_end(self._current)
+        else:
+            start = self._current
+        self._start_search(start, step > 0)
+
+    def only(self, text: str | None) -> None:
+        """Show only lines with *text* (``!text``: without it); None or empty shows all."""
+        window = self._window
+        if window is None:
+            return
+        if window.filter is not None:
+            window.filter.stop()
+            window.filter = None
+        if text:
+            window.filter = LineFilter(window.file, Matcher(text), self._tell)
+            window.filter.start()
+            self._matcher = window.filter.matcher
+            window.to_start()
+        else:
+            window.top, window.row = window.file.line_start(window.top), 0
+        if self._following:
+            window.to_end(self._height)
+        self._redraw()
+
+    # Opening
+
+    def on_mount(self) -> None:
+        """Open the log, and look after it from then on."""
+        if self._path is None:
+            self._refused = "this run has no log"
+            return
+        self._open(first=True)
+        self._watch = LogWatch(self._path, lambda: self._post(self._Stirred()))
+        self._watch.start()
+        self.set_interval(_ASK, self._ask)
+
+    def on_unmount(self) -> None:
+        """Close the log and end what reads it."""
+        if self._watch is not None:
+            self._watch.stop()
+        self._close()
+
+    def on_resize(self) -> None:
+        """Keep the place."""
+        if not self._opened_once and self._window is not None and self.size.height > 0:
+            self._opened_once = True
+            self._open_place()
+        self._fit()
+
+    def _open(self, *, first: bool) -> None:
+        self._close()
+        try:
+            if first:
+                file = LogFile(self._path or "", start=self._start, end=self._end, inode=self._inode, uid=self._uid)
+            else:
+                file = LogFile(self._path or "", uid=self._uid)
+        except LogRefused as refused:
+            self._refused = str(refused)
+            self.refresh()
+            return
+        self._refused = ""
+        if file.other:
+            self._notice = "the run's own log is gone: this is a newer file of that name"
+        self._window = LogWindow(file)
+        self._index = LogIndex(file, self._tell)
+        self._index.start()
+        self._opened_once = self.size.height > 0
+        if self._opened_once:
+            self._open_place()
+
+    def _open_place(self) -> None:
+        """Where to begin: at the recorded error, else at the last error near the end, else at the end."""
+        window = self._window
+        if window is None:
+            return
+        self._fit()
+        offset = None if self._error is None else self._place_of_error(window.file)
+        if offset is None:
+            self._following = self._live
+            window.to_end(self._height)
+            self._redraw()
+        else:
+            self._show(offset)
+
+    def _place_of_error(self, file: LogFile) -> int | None:
+        lines = (self._error or "").strip().splitlines()
+        texts = [lines[0], lines[0].partition(": ")[2]] if lines else []
+        for text in texts:
+            if len(text) > 3:
+                matcher = Matcher(text)
+                low = max(file.begin, file.size - _FAR_END)
+                place = file.size
+                while place > low:
+                    start = max(low, place - _NEAR_END)
+                    found = matcher.rfind(file.read(start, min(file.size, place + len(matcher.needle)) - start))
+                    if found >= 0:
+                        return file.line_start(start + found)
+                    place = start
+        low = max(file.begin, file.size - _NEAR_END)
+        place = file.size - low
+        block = file.read(low, _NEAR_END)
+        for line in reversed(block.split(b"\n")):
+            place -= len(line)
+            if is_error(line):
+                return low + max(0, place)
+            place -= 1
+        return None
+
+    def _close(self) -> None:
+        self._generation += 1
+        window = self._window
+        if self._index is not None:
+            self._index.stop()
+        if window is not None:
+            if window.filter is not None:
+                window.filter.stop()
+            with self._search_lock:
+                window.file.close()
+        self._window = self._index = self._current = None
+        self._rows = None
+
+    # Changes of the file
+
+    def _ask(self) -> None:
+        """Called often; asks often only where nobody tells of changes."""
+        self._asked += _ASK
+        if self._watch is None or not self._watch.working or self._asked >= _ASK_WATCHED:
+            self._asked = 0.0
+            self._look()
+
+    def on_log_view__stirred(self, message: _Stirred) -> None:
+        """The directory said something."""
+        message.stop()
+        self._look()
+
+    def _look(self) -> None:
+        """Take notice of what happened to the file."""
+        window = self._window
+        if window is None:
+            if self._path is not None and os.path.lexists(self._path):
+                self._open(first=True)
+            return
+        change = window.file.look()
+        if change is Change.GROWN:
+            self._grown()
+        elif change is Change.TRUNCATED:
+            self._again("emptied by somebody: this is what was written since")
+        elif change is Change.ROTATED and self._live:
+            if window.file.size > window.file.begin and self._not_read(window):
+                return
+            self._again("replaced (rotated): this is the new file")
+        elif change is Change.GONE and not self._gone:
+            self._gone = True
+            self._say("deleted: what is shown is still readable until you leave")
+        elif change is Change.NONE and self._gone:
+            self._gone = False
+            self._say("")
+
+    def _not_read(self, window: LogWindow) -> bool:
+        """True while the old file still gets lines: they are shown before the new one is opened."""
+        before = window.file.size
+        if window.file.update() > before:
+            self._grown()
+            return True
+        return False
+
+    def _again(self, notice: str) -> None:
+        following = self._following
+        self._gone = False
+        self._open(first=False)
+        self._notice = notice
+        if self._window is not None:
+            self._following = following
+            if not following:
+                self._window.to_start()
+        self._redraw()
+
+    def _grown(self) -> None:
+        window = self._window
+        if window is None:
+            return
+        for scanner in (self._index, window.filter):
+            if scanner is not None:
+                scanner.grown()
+        if self._following:
+            window.to_end(self._height)
+            self._redraw()
+        else:
+            self._redraw_changed()
+
+    # Searching
+
+    def _start_search(self, start: int, forward: bool) -> None:
+        window, matcher = self._window, self._matcher
+        if window is None or matcher is None:
+            return
+        self._generation += 1
+        generation = self._generation
+        self._searching = True
+        file, lock = window.file, self._search_lock
+
+        def stopped() -> bool:
+            return generation != self._generation
+
+        def run() -> None:
+            with lock:
+                if stopped():
+                    return
+                offset = search(file, matcher, start, forward=forward, stopped=stopped)
+                wrapped = offset is None and not stopped()
+                if wrapped:
+                    again = file.begin if forward else file.size
+                    offset = search(file, matcher, again, forward=forward, stopped=stopped)
+            self._post(self._Found(generation, offset, forward, wrapped))
+
+        threading.Thread(target=run, name="log-search", daemon=True).start()
+        self._redraw()
+
+    def on_log_view__found(self, message: _Found) -> None:
+        """Show what the search found."""
+        message.stop()
+        if message.generation != self._generation or self._window is None:
+            return
+        self._searching = False
+        if message.offset is None:
+            self._say("not found")
+            return
+        end = ("bottom", "top") if message.forward else ("top", "bottom")
+        self._notice = f"search went past the {end[0]}, on from the {end[1]}" if message.wrapped else ""
+        self._show(self._window.file.line_start(message.offset))
+
+    def on_log_view__known(self, message: _Known) -> None:
+        """A thread read more of the file."""
+        message.stop()
+        window = self._window
+        if window is not None and window.filter is not None:
+            if self._following:
+                window.to_end(self._height)
+            self._redraw()
+        else:
+            self._redraw_changed()
+
+    # Typing
+
+    def on_key(self, event: events.Key) -> None:
+        """While a text is typed, keys are its letters."""
+        if self._prompt is None or self._window is None:
+            return
+        event.stop()
+        event.prevent_default()
+        if event.key == "escape":
+            self._prompt = None
+            self._generation += 1
+            self._searching = False
+            self._window.top, self._window.row = self._origin
+        elif event.key == "enter":
+            kind, self._prompt = self._prompt, None
+            if kind == "only":
+                self.only(self._typed or None)
+            elif not self._typed:
+                self._matcher = self._current = None
+        elif event.key in ("backspace", "ctrl+h", "ctrl+u", "ctrl+w"):
+            self._typed = self._typed[:-1] if event.key in ("backspace", "ctrl+h") else ""
+            self._typing()
+        elif event.is_printable and event.character:
+            self._typed += event.character
+            self._typing()
+        self._redraw()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A pasted text is typed."""
+        if self._prompt is not None:
+            event.stop()
+            self._typed += render.clean(event.text.partition("\n")[0])
+            self._typing()
+
+    def _typing(self) -> None:
+        """Search while it is typed, always from where the typing began."""
+        if self._prompt != "search" or self._window is None:
+            return
+        self._window.top, self._window.row = self._origin
+        self._matcher = Matcher(self._typed) if self._typed else None
+        self._current = None
+        self._generation += 1
+        if self._typed:
+            self._start_search(self._origin[0], True)
+
+    # Mouse
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Three rows on."""
+        event.stop()
+        for _ in range(3):
+            self.move("down")
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Three rows back."""
+        event.stop()
+        for _ in range(3):
+            self.move("up")
+
+    # Helpers
+
+    @property
+    def _height(self) -> int:
+        return max(1, self.size.height - 1)
+
+    @property
+    def _live(self) -> bool:
+        return self._end is None
+
+    def _post(self, message: Message) -> None:
+        if self.is_attached:
+            self.post_message(message)
+
+    def _tell(self) -> None:
+        self._post(self._Known())
+
+    def _say(self, notice: str) -> None:
+        self._notice = notice
+        self._redraw()
+
+    def _show(self, offset: int) -> None:
+        """Bring the line at *offset* on the screen."""
+        window = self._window
+        if window is None:
+            return
+        self._current = offset
+        self._following = False
+        if not any(line.start == offset for line, _ in self._visible()[:-1]):
+            window.to(offset, self._height)
+        self._redraw()
+
+    def _fit(self) -> None:
+        """Take over the width; keep the end at the bottom."""
+        window = self._window
+        if window is not None:
+            window.wrap_at = max(1, self.size.width) if self._wrapping else None
+            window.row = 0
+            if self._following:
+                window.to_end(self._height)
+        self._redraw()
+
+    def _visible(self) -> list[tuple[Line, int]]:
+        if self._rows is None:
+            self._rows = [] if self._window is None else self._window.rows(self._height)
+        return self._rows
+
+    def _redraw(self) -> None:
+        self._rows = None
+        self._speak()
+        self.refresh()
+
+    def _redraw_changed(self) -> None:
+        """Redraw when the window has other rows now; else only the status line."""
+        before, self._rows = self._rows, None
+        if before != self._visible():
+            self.refresh()
+        else:
+            self.refresh(Region(0, self._height, self.size.width, 1))
+        self._speak()
+
+    def _speak(self) -> None:
+        status = self._status()
+        if status != self._said:
+            self._said = status
+            self.post_message(self.Changed(self, status, self._following))
+
+    # Painting
+
+    def _status(self) -> str:
+        if self._prompt is not None:
+            sign = "/" if self._prompt == "search" else "&"
+            return f"{sign}{self._typed}_" + ("  searching" if self._searching else "")
+        window = self._window
+        if window is None:
+            return self._refused
+        parts = [self._position(window)]
+        index = self._index
+        place = index.error_place(self._current) if index is not None and self._current is not None else None
+        if place is not None and index is not None:
+            more = "" if index.complete else "+"
+            parts.insert(0, f"error {place + 1} of {len(index.errors)}{more}")
+        elif index is not None and len(index.errors):
+            count = len(index.errors)
+            parts.append(f"{render.count(count)}{'' if index.complete else '+'} error{'s' if count > 1 else ''}")
+        if window.filter is not None:
+            count = len(window.filter.offsets)
+            busy = "" if window.filter.complete else "+"
+            parts.insert(0, f"only {render.clean(window.filter.matcher.text)}: {render.count(count)}{busy} lines")
+        if self._searching:
+            parts.insert(0, "searching")
+        if self._following:
+            parts.insert(0, "following")
+        if self._notice:
+            parts.insert(0, self._notice)
+        return "  ".join(part for part in parts if part)
+
+    def _position(self, window: LogWindow) -> str:
+        size = window.file.size - window.file.begin
+        if not size:
+            return "empty so far" if self._live else "empty"
+        rows = self._visible()
+        line = rows[-1][0] if rows else None
+        share = render.percent(100 * ((line.end if line else window.top) - window.file.begin) / size)
+        index = self._index
+        number = index.number(line.start) if index is not None and line is not None else None
+        where = (
+            f"line {number:,} of {max(number, index.lines):,}"
+            if number and index is not None and index.complete
+            else ""
+        )
+        return f"{where or render.size(size)}  {share}"
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen."""
+        width = self.size.width
+        if y >= self._height:
+            return self._status_line(width)
+        base = self.rich_style
+        rows = self._visible()
+        if y >= len(rows):
+            text = self._refused if self._window is None and y == 0 else ""
+            return _one(render.crop(render.clean(text), width, self._ascii), base, width)
+        line, row = rows[y]
+        if is_error(line.raw):
+            base += self._component("log--error")
+        if line.start == self._current:
+            base += self._component("log--current")
+        strip = line.strip(base)
+        if self._matcher is not None:
+            strip = self._highlight(strip)
+        start = row * width if self._wrapping else self._x
+        return strip.crop(start, start + width).adjust_cell_length(width, base)
+
+    def _highlight(self, strip: Strip) -> Strip:
+        """Show where the text that was searched for stands."""
+        spans = self._matcher.spans(strip.text) if self._matcher is not None else []
+        if not spans:
+            return strip
+        mark = self._component("log--match")
+        text = strip.text
+        cuts = [render.width(text[:place]) for span in spans for place in span]
+        parts = strip.divide([*cuts, strip.cell_length])
+        return Strip.join(part.apply_style(mark) if place % 2 else part for place, part in enumerate(parts))
+
+    def _status_line(self, width: int) -> Strip:
+        style = self._component("log--notice" if self._notice or self._window is None else "log--status")
+        text = " " + render.clean(self._status())
+        return _one(render.crop(text, width, self._ascii), self.rich_style + style, width)
+
+    def _component(self, name: str) -> Style:
+        return self.get_component_rich_style(name, partial=True)
+
+
+def _one(text: str, style: Style, width: int) -> Strip:
+    return Strip([Segment(text, style)] if text else []).adjust_cell_length(width, style)
