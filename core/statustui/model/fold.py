@@ -17,6 +17,7 @@ from typing import Any
 from statustui.model import clean
 from statustui.model.state import SAMPLE_POINTS, NewEvent, RunState, SubState, WriterState
 from statustui.model.status import RunStatus, SubtaskStatus
+from statustui.model.times import to_epoch
 
 _NAME = 500
 _MESSAGE = 4_096
@@ -272,7 +273,6 @@ def _close(state: RunState, status: RunStatus, at: float, duration: float | None
         )
     )  # fmt: skip
     state.dirty = 2
-    state.ended_now = True
 
 
 def _close_sub(state: RunState, sub: SubState) -> None:
@@ -297,7 +297,6 @@ def _revive(state: RunState) -> None:
             sub.status, sub.closed_by_run, sub.ended_at, sub.dirty = SubtaskStatus.RUNNING, False, None, True
             state.count(sub, 1)
     state.dirty = 2
-    state.ended_now = True
 
 
 # --- subtasks ---------------------------------------------------------------------------------------------------------
@@ -556,7 +555,7 @@ def fold_death(
         return
     if state.inner_status is not None and status is RunStatus.LOST:
         status = state.inner_status  # The program inside had said how it ended; only its wrapper had not.
-    else:
+    elif status is not RunStatus.FINISHED:
         state.lost_reason = clean.text(reason, _MESSAGE)
         if detail is not None:
             state.error_detail = clean.text(detail, 262_144)
@@ -575,14 +574,15 @@ def fold_sample(state: RunState, sample: Any) -> None:
             setattr(state, name, value)
     if sample.peak_rss_bytes is None and sample.rss_bytes is not None:
         state.peak_rss_bytes = max(state.peak_rss_bytes or 0, sample.rss_bytes)
-    state.sampled_at = sample.at
+    at = to_epoch(sample.at)
+    state.sampled_at = at
     if sample.cpu_percent is not None or sample.rss_bytes is not None:
         state.samples = [
-            *state.samples[1 - SAMPLE_POINTS :], (sample.at, sample.cpu_percent or 0.0, sample.rss_bytes or 0)
+            *state.samples[1 - SAMPLE_POINTS :], (at, sample.cpu_percent or 0.0, sample.rss_bytes or 0)
         ]  # fmt: skip
         state.details_dirty = True
     if sample.log_end is not None:
         state.log_end = sample.log_end
     if sample.output_moved_at is not None:
-        _progress(state, sample.output_moved_at, None)
+        _progress(state, to_epoch(sample.output_moved_at), None)
     state.dirty = max(state.dirty, 1)

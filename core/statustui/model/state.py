@@ -207,8 +207,8 @@ class RunState:
     dirty: int = 2
     """0 as stored; 1 progress changed; 2 anything may have changed."""
     details_dirty: bool = False
-    ended_now: bool = False
-    """It ended (or ended otherwise than before) since it was last stored."""
+    counted: tuple[int, str] | None = None
+    """(hour, status) under which the stored counters hold it as ended."""
 
     def put(self, subs: Iterable[SubState]) -> None:
         """Take over subtasks as they are stored."""

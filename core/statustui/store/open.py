@@ -182,7 +182,7 @@ def open_store(url: str, *, create: bool = True, read_only: bool = False, timeou
 
 def _check_newer(store: Store, connection: Connection, version: int) -> None:
     """A newer schema is fine as long as it says so: additive changes lock no older environment out."""
-    known = dict(connection.execute(select(schema.meta.c.key, schema.meta.c.value)).tuples())
+    known = {row[0]: row[1] for row in connection.execute(select(schema.meta.c.key, schema.meta.c.value))}
     needed = known.get("min_reader" if store.read_only else "min_writer", str(version))
     if int(needed) > schema.SCHEMA_VERSION:
         raise StoreNewer(

@@ -1,0 +1,180 @@
+"""Writing changed states to the store: a few statements for a whole batch."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from statustui.model.state import RunState, WriterState
+from statustui.model.times import from_epoch, utc_now
+from statustui.store import rows
+from statustui.store.batch import HostInfo
+from statustui.store.load import parts
+from statustui.store.schema import events, hosts, journals, run_counts, run_details, subtasks
+from statustui.store.schema import runs as runs_table
+
+# Of one signature, but of two classes that have no common base with it.
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def _upsert(table: Table, keys: tuple[str, ...], names: Iterable[str]) -> dict[str, Any]:
+    """Statements that insert a row or bring the one with these keys up to date, for each kind of database."""
+    made = {}
+    for dialect, make in _DIALECTS.items():
+        statement = make(table)
+        made[dialect] = statement.on_conflict_do_update(
+            index_elements=list(keys), set_={name: statement.excluded[name] for name in names if name not in keys}
+        )
+    return made
+
+
+def _update(names: Iterable[str]) -> Any:
+    return (
+        update(runs_table)
+        .where(runs_table.c.id == bindparam("b_id"))
+        .values({"rev": bindparam("b_rev")} | {name: bindparam(name) for name in names})
+    )
+
+
+_HOT = _update(rows.HOT)
+_FULL = _update(name for name in rows.RUN if name != "run_id")
+_FULL_NAMES = tuple(name for name in rows.RUN if name != "run_id")
+_DETAILS = _upsert(run_details, ("run",), (*rows.DETAILS, "samples"))
+_SUBS = _upsert(subtasks, ("run", "number"), rows.SUB)
+_JOURNALS = _upsert(journals, ("journal",), (*rows.WRITER, "counts", "seen_at"))
+_IDS = select(runs_table.c.run_id, runs_table.c.id).where(
+    runs_table.c.run_id.in_(bindparam("ids", expanding=True))
+)
+_ATTEMPT = select(runs_table.c.attempt).where(runs_table.c.run_id == bindparam("retry_of"))
+_RETRIED = (
+    update(runs_table)
+    .where(runs_table.c.run_id == bindparam("b_retry_of"))
+    .values(retried=True, rev=runs_table.c.rev + 1)
+)
+
+
+def _counter(dialect: str) -> Any:
+    statement = _DIALECTS[dialect](run_counts)
+    return statement.on_conflict_do_update(
+        index_elements=["hour", "status", "machine"], set_={"n": run_counts.c.n + statement.excluded.n}
+    )
+
+
+_COUNTERS = {dialect: _counter(dialect) for dialect in _DIALECTS}
+
+
+def runs(connection: Connection, states: Sequence[RunState]) -> None:
+    """Store new and changed runs with their details, subtasks, events and counters."""
+    dialect = connection.dialect.name
+    counters: dict[tuple[int, str, str], int] = {}
+    _insert(connection, [s for s in states if s.id is None], counters)
+    known = [s for s in states if s.rev]
+    for statement, names, changed in (
+        (_HOT, rows.HOT, [s for s in known if s.dirty == 1]),
+        (_FULL, _FULL_NAMES, [s for s in known if s.dirty == 2]),
+    ):
+        if changed:
+            connection.execute(
+                statement, [rows.run_row(s, names) | {"b_id": s.id, "b_rev": s.rev + 1} for s in changed]
+            )
+    details = [rows.details_row(s) for s in states if s.details_dirty]
+    if details:
+        connection.execute(_DETAILS[dialect], details)
+    subs = [rows.sub_row(s.id or 0, sub) for s in states for sub in s.subs.values() if sub.dirty]
+    if subs:
+        connection.execute(_SUBS[dialect], subs)
+    said = [
+        {
+            "at": from_epoch(e.at), "run": s.id, "task": s.task, "kind": e.kind, "status": e.status,
+            "message": e.message, "detail": e.detail, "actor": e.actor,
+        }
+        for s in states
+        for e in s.events
+    ]  # fmt: skip
+    if said:
+        connection.execute(insert(events), said)
+    _count(states, counters)
+    changes = [{"hour": h, "status": st, "machine": m, "n": n} for (h, st, m), n in sorted(counters.items()) if n]
+    if changes:
+        connection.execute(_COUNTERS[dialect], changes)
+    for state in states:
+        _stored(state)
+
+
+def _insert(connection: Connection, states: Sequence[RunState], counters: dict[tuple[int, str, str], int]) -> None:
+    if not states:
+        return
+    for state in states:
+        if state.retry_of and state.attempt <= 1:
+            state.attempt = (connection.execute(_ATTEMPT, {"retry_of": state.retry_of}).scalar() or 1) + 1
+    connection.execute(insert(runs_table), [rows.run_row(s) | {"rev": 1} for s in states])
+    ids: dict[str, int] = {}
+    for part in parts([s.run_id for s in states]):
+        ids.update({row[0]: row[1] for row in connection.execute(_IDS, {"ids": part})})
+    for state in states:
+        state.id = ids[state.run_id]
+        key = (0, "all", state.machine or "")
+        counters[key] = counters.get(key, 0) + 1
+    again = [{"b_retry_of": s.retry_of} for s in states if s.retry_of]
+    if again:
+        connection.execute(_RETRIED, again)
+
+
+def _count(states: Iterable[RunState], counters: dict[tuple[int, str, str], int]) -> None:
+    """Changes of the counters of ended runs."""
+    for state in states:
+        now = rows.counted(state)
+        if now == state.counted:
+            continue
+        for place, change in ((state.counted, -1), (now, 1)):
+            if place is not None:
+                key = (*place, state.machine or "")
+                counters[key] = counters.get(key, 0) + change
+
+
+def _stored(state: RunState) -> None:
+    state.rev += 1
+    state.dirty = 0
+    state.details_dirty = False
+    state.events.clear()
+    for sub in state.subs.values():
+        sub.dirty = False
+
+
+def writers(connection: Connection, states: Iterable[WriterState], now: float) -> None:
+    """Store the offsets of journals and what each writer has counted."""
+    changed = sorted((w for w in states if w.dirty), key=lambda w: w.journal)
+    if not changed:
+        return
+    seen = from_epoch(now)
+    connection.execute(
+        _JOURNALS[connection.dialect.name], [rows.writer_row(w) | {"seen_at": seen} for w in changed]
+    )
+    for writer in changed:
+        writer.dirty = False
+
+
+def host(connection: Connection, info: HostInfo, dropped: Sequence[int]) -> None:
+    """The host has been heard of, and its drainer has changed something."""
+    dialect = connection.dialect.name
+    statement = _DIALECTS[dialect](hosts)
+    names = ("host", "user", "boot_id", "drainer_pid", "drainer_version", "last_heard")
+    changes: dict[str, Any] = {name: statement.excluded[name] for name in names}
+    for name in ("facts_dropped", "progress_dropped", "rev"):
+        changes[name] = hosts.c[name] + statement.excluded[name]
+    connection.execute(
+        statement.values(
+            machine=info.machine,
+            host=info.host,
+            user=info.user,
+            boot_id=info.boot_id,
+            drainer_pid=info.pid,
+            drainer_version=info.version,
+            # By the store's clock: the clocks of hosts differ.
+            last_heard=func.clock_timestamp() if dialect == "postgresql" else utc_now(),
+            facts_dropped=dropped[0],
+            progress_dropped=dropped[1],
+            rev=1,
+        ).on_conflict_do_update(index_elements=["machine"], set_=changes)
+    )
