@@ -1,4 +1,4 @@
-"""What a log holds as a whole, found out in the background: its lines, its errors, the lines that match."""
+"""What a log holds as a whole, found out in the background: its lines and its errors."""
 
 import re
 import threading
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from statustui_tui.widgets.log_source import LogFile
 
 BLOCK = 1 << 20
-_MOST_HITS = 1_000_000
+MOST_HITS = 1_000_000
 _CANDIDATES = (b"error", b"exception", b"fatal", b"critical", b"panic", b"fault", b"failed", b"denied", b"not found")
 _ERROR = re.compile(
     rb"(?i:\b[\w.]{0,60}(?:error|exception)\b *(?:[:(]|$)|^\W*(?:error|fatal|panic)\b|segmentation fault|core dumped"
@@ -100,7 +100,7 @@ class LogIndex(Scanner):
         self._starts.append(base)
         self._counts.append(self.lines)
         self.lines += block.count(b"\n")
-        if len(self.errors) < _MOST_HITS:
+        if len(self.errors) < MOST_HITS:
             lower = block.lower()
             found = set()
             for word in _CANDIDATES:
@@ -136,91 +136,3 @@ class LogIndex(Scanner):
         """Place, from 0, among the errors of the line that begins at *offset*; None when it is none."""
         place = bisect_left(self.errors, offset)
         return place if place < len(self.errors) and self.errors[place] == offset else None
-
-
-class Matcher:
-    """Finds lines with a text; without a capital letter in it, whatever the case of the line."""
-
-    def __init__(self, text: str) -> None:
-        """Take what was typed; a ``!`` in front inverts."""
-        self.inverted = text.startswith("!")
-        self.text = text[1:] if self.inverted else text
-        self._folds = self.text == self.text.lower()
-        self.needle = self.text.encode("utf-8", "surrogateescape")
-
-    def find(self, data: bytes, start: int = 0, end: int | None = None) -> int:
-        """First place in *data*; -1 without one."""
-        data = data.lower() if self._folds else data
-        return data.find(self.needle, start, len(data) if end is None else end)
-
-    def rfind(self, data: bytes) -> int:
-        """Last place in *data*; -1 without one."""
-        return (data.lower() if self._folds else data).rfind(self.needle)
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where *text* matches, for showing it."""
-        if not self.text or self.inverted:
-            return []
-        lowered = text.lower() if self._folds else text
-        if len(lowered) != len(text):
-            return []
-        return [found.span() for found in re.finditer(re.escape(self.text), lowered)]
-
-
-class LineFilter(Scanner):
-    """The lines of a log that match, as positions."""
-
-    def __init__(self, file: LogFile, matcher: Matcher, notify: Callable[[], None]) -> None:
-        super().__init__(file, notify, "log-filter")
-        self.matcher = matcher
-        self.offsets = array("Q")
-
-    def take(self, base: int, block: bytes) -> None:
-        """Note the lines that match."""
-        if len(self.offsets) >= _MOST_HITS:
-            return
-        matcher = self.matcher
-        if matcher.inverted:
-            place = 0
-            for line in block.splitlines(keepends=True):
-                if matcher.find(line) < 0:
-                    self.offsets.append(base + place)
-                place += len(line)
-            return
-        lower = Matcher(matcher.text)
-        data = block.lower() if lower._folds else block
-        place = data.find(matcher.needle)
-        while place >= 0:
-            self.offsets.append(base + block.rfind(b"\n", 0, place) + 1)
-            end = block.find(b"\n", place)
-            place = data.find(matcher.needle, end) if end >= 0 else -1
-
-
-def search(file: LogFile, matcher: Matcher, start: int, *, forward: bool, stopped: Callable[[], bool]) -> int | None:
-    """Position of the next match from *start* on, or of the one before it; None without one or when *stopped*.
-
-    Blocks overlap by the length of the text, so that no match is missed between them.
-    """
-    overlap = max(0, len(matcher.needle) - 1)
-    if not matcher.needle:
-        return None
-    place = start
-    while not stopped():
-        if forward:
-            block = file.read(place, BLOCK + overlap)
-            found = matcher.find(block)
-            if found >= 0:
-                return max(file.begin, place) + found
-            if place + BLOCK >= file.size:
-                return None
-            place += BLOCK
-        else:
-            low = max(file.begin, place - BLOCK)
-            found = matcher.rfind(file.read(low, min(place + overlap, file.size, start) - low))
-            if found >= 0:
-                return low + found
-            if low <= file.begin:
-                return None
-            place = low
-        time.sleep(0)
-    return None

@@ -1,7 +1,6 @@
 """A window on a log of any size: follows it, searches it, goes from error to error; holds none of it."""
 
 import os
-import threading
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,18 +13,17 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from statustui_tui import render
-from statustui_tui.widgets.log_index import LineFilter, LogIndex, Matcher, is_error, search
+from statustui_tui.widgets import log_status
+from statustui_tui.widgets.log_index import LogIndex, is_error
 from statustui_tui.widgets.log_line import plain
+from statustui_tui.widgets.log_open import place_of_error
+from statustui_tui.widgets.log_search import LineFilter, Matcher, Searcher
 from statustui_tui.widgets.log_source import Change, LogFile, LogRefused
 from statustui_tui.widgets.log_watch import LogWatch
 from statustui_tui.widgets.log_window import Line, LogWindow
 
 _ASK = 0.25
 _ASK_WATCHED = 1.0
-_NEAR_END = 1 << 20
-"""Bytes before the end in which an error is looked for when the log opens."""
-_FAR_END = 16 << 20
-"""Bytes before the end in which the recorded error is looked for."""
 _SIDEWAYS = 20
 
 
@@ -66,7 +64,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
     class _Found(Message):
         """A search has ended."""
 
-        generation: int
+        number: int
         offset: int | None
         forward: bool
         wrapped: bool
@@ -117,8 +115,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         self._x = 0
         self._matcher: Matcher | None = None
         self._current: int | None = None
-        self._generation = 0
-        self._searching = False
+        self._searcher: Searcher | None = None
         self._prompt: Literal["search", "only"] | None = None
         self._typed = ""
         self._origin = (0, 0)
@@ -126,7 +123,6 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         self._said = ""
         self._opened_once = False
         self._asked = 0.0
-        self._search_lock = threading.Lock()
 
     # State that others ask for
 
@@ -163,6 +159,8 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         window, height = self._window, self._height
         if window is None:
             return
+        if not self._gone:
+            self._notice = ""
         steps = {"up": 1, "down": 1, "half_up": height // 2, "half_down": height // 2}
         steps |= {"page_up": height - 1, "page_down": height - 1}
         if how in ("left", "right"):
@@ -296,6 +294,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         self._window = LogWindow(file)
         self._index = LogIndex(file, self._tell)
         self._index.start()
+        self._searcher = Searcher(file, lambda *found: self._post(self._Found(*found)))
         self._opened_once = self.size.height > 0
         if self._opened_once:
             self._open_place()
@@ -306,7 +305,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         if window is None:
             return
         self._fit()
-        offset = None if self._error is None else self._place_of_error(window.file)
+        offset = None if self._error is None else place_of_error(window.file, self._error)
         if offset is None:
             self._following = self._live
             window.to_end(self._height)
@@ -314,41 +313,17 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         else:
             self._show(offset)
 
-    def _place_of_error(self, file: LogFile) -> int | None:
-        lines = (self._error or "").strip().splitlines()
-        texts = [lines[0], lines[0].partition(": ")[2]] if lines else []
-        for text in texts:
-            if len(text) > 3:
-                matcher = Matcher(text)
-                low = max(file.begin, file.size - _FAR_END)
-                place = file.size
-                while place > low:
-                    start = max(low, place - _NEAR_END)
-                    found = matcher.rfind(file.read(start, min(file.size, place + len(matcher.needle)) - start))
-                    if found >= 0:
-                        return file.line_start(start + found)
-                    place = start
-        low = max(file.begin, file.size - _NEAR_END)
-        place = file.size - low
-        block = file.read(low, _NEAR_END)
-        for line in reversed(block.split(b"\n")):
-            place -= len(line)
-            if is_error(line):
-                return low + max(0, place)
-            place -= 1
-        return None
-
     def _close(self) -> None:
-        self._generation += 1
         window = self._window
+        if self._searcher is not None:
+            self._searcher.close()
         if self._index is not None:
             self._index.stop()
         if window is not None:
             if window.filter is not None:
                 window.filter.stop()
-            with self._search_lock:
-                window.file.close()
-        self._window = self._index = self._current = None
+            window.file.close()
+        self._window = self._index = self._searcher = self._current = None
         self._rows = None
 
     # Changes of the file
@@ -423,37 +398,27 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
     # Searching
 
     def _start_search(self, start: int, forward: bool) -> None:
-        window, matcher = self._window, self._matcher
-        if window is None or matcher is None:
+        searcher, matcher = self._searcher, self._matcher
+        if searcher is None or matcher is None:
             return
-        self._generation += 1
-        generation = self._generation
-        self._searching = True
-        file, lock = window.file, self._search_lock
-
-        def stopped() -> bool:
-            return generation != self._generation
-
-        def run() -> None:
-            with lock:
-                if stopped():
-                    return
-                offset = search(file, matcher, start, forward=forward, stopped=stopped)
-                wrapped = offset is None and not stopped()
-                if wrapped:
-                    again = file.begin if forward else file.size
-                    offset = search(file, matcher, again, forward=forward, stopped=stopped)
-            self._post(self._Found(generation, offset, forward, wrapped))
-
-        threading.Thread(target=run, name="log-search", daemon=True).start()
+        searcher.start(matcher, start, forward=forward)
         self._redraw()
+
+    @property
+    def _searching(self) -> bool:
+        return self._searcher is not None and self._searcher.running
+
+    def _stop_search(self) -> None:
+        if self._searcher is not None:
+            self._searcher.stop()
 
     def on_log_view__found(self, message: _Found) -> None:
         """Show what the search found."""
         message.stop()
-        if message.generation != self._generation or self._window is None:
+        searcher = self._searcher
+        if searcher is None or message.number != searcher.number or self._window is None:
             return
-        self._searching = False
+        searcher.running = False
         if message.offset is None:
             self._say("not found")
             return
@@ -482,8 +447,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         event.prevent_default()
         if event.key == "escape":
             self._prompt = None
-            self._generation += 1
-            self._searching = False
+            self._stop_search()
             self._window.top, self._window.row = self._origin
         elif event.key == "enter":
             kind, self._prompt = self._prompt, None
@@ -513,7 +477,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         self._window.top, self._window.row = self._origin
         self._matcher = Matcher(self._typed) if self._typed else None
         self._current = None
-        self._generation += 1
+        self._stop_search()
         if self._typed:
             self._start_search(self._origin[0], True)
 
@@ -604,45 +568,19 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         if self._prompt is not None:
             sign = "/" if self._prompt == "search" else "&"
             return f"{sign}{self._typed}_" + ("  searching" if self._searching else "")
-        window = self._window
-        if window is None:
+        window, index = self._window, self._index
+        if window is None or index is None:
             return self._refused
-        parts = [self._position(window)]
-        index = self._index
-        place = index.error_place(self._current) if index is not None and self._current is not None else None
-        if place is not None and index is not None:
-            more = "" if index.complete else "+"
-            parts.insert(0, f"error {place + 1} of {len(index.errors)}{more}")
-        elif index is not None and len(index.errors):
-            count = len(index.errors)
-            parts.append(f"{render.count(count)}{'' if index.complete else '+'} error{'s' if count > 1 else ''}")
-        if window.filter is not None:
-            count = len(window.filter.offsets)
-            busy = "" if window.filter.complete else "+"
-            parts.insert(0, f"only {render.clean(window.filter.matcher.text)}: {render.count(count)}{busy} lines")
-        if self._searching:
-            parts.insert(0, "searching")
-        if self._following:
-            parts.insert(0, "following")
-        if self._notice:
-            parts.insert(0, self._notice)
-        return "  ".join(part for part in parts if part)
-
-    def _position(self, window: LogWindow) -> str:
-        size = window.file.size - window.file.begin
-        if not size:
-            return "empty so far" if self._live else "empty"
         rows = self._visible()
-        line = rows[-1][0] if rows else None
-        share = render.percent(100 * ((line.end if line else window.top) - window.file.begin) / size)
-        index = self._index
-        number = index.number(line.start) if index is not None and line is not None else None
-        where = (
-            f"line {number:,} of {max(number, index.lines):,}"
-            if number and index is not None and index.complete
-            else ""
+        parts = (
+            self._notice,
+            "following" if self._following else "",
+            "searching" if self._searching else "",
+            log_status.matches(window.filter),
+            log_status.errors(index, self._current),
+            log_status.position(window.file, index, rows[-1][0] if rows else None),
         )
-        return f"{where or render.size(size)}  {share}"
+        return "  ".join(part for part in parts if part)
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""

@@ -7,8 +7,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from statustui_tui.widgets.log_index import LineFilter
 from statustui_tui.widgets.log_line import MOST, Pieces, parse
+from statustui_tui.widgets.log_search import LineFilter
 from statustui_tui.widgets.log_source import LogFile
 
 _READ = 65536

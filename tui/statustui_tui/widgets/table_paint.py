@@ -90,9 +90,10 @@ class Painter:
         return _strip(pieces, width, base)
 
     def _sign(self, marked: bool, cursor: int) -> str:
-        if marked and cursor:
+        here = cursor == 2  # of several lists only the one that keys go to shows the sign
+        if marked and here:
             return "+" if self.ascii else "»"
-        return ">" if cursor else "*" if marked else " "
+        return ">" if here else "*" if marked else " "
 
     def _cell(self, cell: Cell | str, column: Column, width: int) -> Iterator[tuple[str, str]]:
         """The pieces of a cell, together exactly *width* cells."""
