@@ -11,9 +11,11 @@ from statustui.control.helper import Helper, close_inherited
 from statustui.control.logcopy import LogCopy
 from statustui.control.signals import TO_COMMAND, TO_GROUP, Signals
 from statustui.control.streams import TERMINAL, Plan
+from statustui.journal.identity import start_tick
 
 _STOPPED_BY_TERMINAL = (signal.SIGTTIN, signal.SIGTTOU)
 _ORPHAN_PAUSE_S = 1.0
+JOIN = "STATUSTUI_JOIN"
 
 
 class Job:
@@ -133,6 +135,7 @@ class SharedJob(Job):
         self._given = False
 
     def start(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start it in a group of its own, with our terminal where that is ours to give."""
         # A pipeline shares its terminal: there the command gets it when it asks, else a pager behind it would stop.
         stdin, stdout, _ = self.plan.ends
         self._given = stdin.kind == TERMINAL and stdout.kind != "pipe" and self._in_foreground()
@@ -162,6 +165,7 @@ class SharedJob(Job):
         self._drop_streams()
 
     def run(self) -> int:
+        """Serve until it has ended and its output is delivered."""
         while self.status is None:
             ready = self._wait()
             for number in self.signals.take():
@@ -182,6 +186,7 @@ class SharedJob(Job):
         return self.status
 
     def at_terminal(self) -> bool:
+        """Did it have our terminal, or stand with us in its foreground?"""
         return self._given or (self._in_foreground() and any(end.kind == TERMINAL for end in self.plan.ends))
 
     def _reap(self) -> None:
@@ -281,6 +286,7 @@ class SessionJob(Job):
         self._keys = b""
 
     def start(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start it on a pseudo-terminal, as a child of the helper."""
         main = next(route for route in self.plan.routes if 1 in route.fds)
         self.plan.routes.remove(main)
         self.plan.routes.insert(0, main)
@@ -296,7 +302,8 @@ class SessionJob(Job):
         helper = self._fork_helper()
         if helper is not None:
             try:
-                env = {**env, "STATUSTUI_JOIN": _with_parent(env.get("STATUSTUI_JOIN", ""))}
+                if JOIN in env:
+                    env = {**env, JOIN: join_token(env[JOIN].partition(":")[0])}
                 helper.lead(argv, env, main.write, foreground)
             finally:
                 os._exit(0)
@@ -317,6 +324,7 @@ class SessionJob(Job):
         raise OSError(f"{argv[0]} could not be started")
 
     def run(self) -> int:
+        """Carry keys and signals until it has ended and its output is delivered."""
         self._listen()
         while self.status is None:
             ready = self._wait()
@@ -337,6 +345,7 @@ class SessionJob(Job):
         return self.status
 
     def at_terminal(self) -> bool:
+        """Does our terminal belong to our group?"""
         return self._in_foreground()
 
     def _hear(self) -> None:
@@ -447,9 +456,6 @@ def _controlling_terminal(plan: Plan) -> int | None:
         return None
 
 
-def _with_parent(join: str) -> str:
-    """The join token with the helper as the command's parent."""
-    from statustui.journal.identity import start_tick
-
-    run_id = join.partition(":")[0]
+def join_token(run_id: str) -> str:
+    """What a program needs to join the run, when this process is its parent."""
     return f"{run_id}:{os.getpid()}:{start_tick() or 0}"

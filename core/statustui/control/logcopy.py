@@ -18,7 +18,9 @@ class LogCopy:
 
         Args:
             fd: opened for reading and writing; with O_APPEND when it is the user's own file.
-            limited: keep *head* bytes of its beginning and *tail* to twice that of its end; else all.
+            limited: keep the beginning and the end only; else all.
+            head: bytes to keep of the beginning.
+            tail: bytes to keep of the end, at least; twice as many at most.
         """
         self._fd = fd
         self._limited = limited

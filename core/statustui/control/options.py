@@ -21,7 +21,7 @@ The exit status is the command's own; 128+n after signal n, 127 not found, 126 n
 
 Example: statustui run --name nightly_backup -- rsync -a /data /backup
 """
-_VALUES = ("--name", "--stage", "--log", "--grace", "--store", "--env-file", "--run-id")
+_VALUES = ("--name", "--stage", "--log", "--grace", "--store", "--env-file", "--run-id", "--asked-by")
 _FLAGS = ("--no-log", "--pty")
 _INTERPRETERS = (
     (re.compile(r"python[0-9.]*|pypy[0-9.]*"), "python", ("-m", "-c"), ("-W", "-X", "--check-hash-based-pycs")),
@@ -38,7 +38,7 @@ class UsageError(Exception):
 class Options:
     """The parsed command line of the wrapper."""
 
-    __slots__ = ("argv", "env_file", "grace", "log", "name", "no_log", "pty", "run_id", "stage", "store")
+    __slots__ = ("argv", "asked_by", "env_file", "grace", "log", "name", "no_log", "pty", "run_id", "stage", "store")
 
     def __init__(self) -> None:
         self.argv: list[str] = []
@@ -53,6 +53,8 @@ class Options:
         """Seconds between TERM and KILL on a cancel."""
         self.store: str | None = None
         self.env_file: str | None = None
+        self.asked_by: str | None = None
+        """Who asked for this retry."""
         self.run_id: str | None = None
         """Given in advance by a retry; None = make one."""
 

@@ -11,7 +11,6 @@ from statustui.control import spawn, tail
 from statustui.control.options import Command, Options
 from statustui.control.streams import FILE, Plan, path_of, position
 from statustui.errors import StatustuiError
-from statustui.journal.identity import start_tick
 from statustui.journal.writer import Writer
 from statustui.model.stage import DEFAULT_PREFIXES, stage_of
 from statustui.record import context
@@ -93,6 +92,7 @@ class Report:
 
     def __init__(self, settings: "Settings", options: Options, command: Command, origin: Origin) -> None:
         from statustui import config
+        from statustui.urls import without_password
 
         self.settings = settings
         self.origin = origin
@@ -101,9 +101,7 @@ class Report:
         self._task = options.name or command.name
         self._began = time.monotonic()
         self._spool = config.spool_dir(settings)
-        self._writer = Writer(
-            self._spool, role="wrapper", lang="sh", store_url=config.without_password(settings.store_url)
-        )
+        self._writer = Writer(self._spool, role="wrapper", lang="sh", store_url=without_password(settings.store_url))
         self._patterns: list[re.Pattern[str]] | None = None
 
     def started(self, pid: int, log: Log) -> None:
@@ -131,10 +129,19 @@ class Report:
             env={name: value for name, value in context.environment(allowed).items() if name != "PYTHON"},
             **log.fields(),
         )
+        if self._options.asked_by is not None:
+            self._writer.fact(
+                "event",
+                self.origin.run_id,
+                kind="retry",
+                message=f"attempt {self.origin.attempt}, a retry of {self.origin.retry_of or 'another run'}",
+                actor=self._options.asked_by,
+            )
 
     def launched(self, env: Mapping[str, str], log: Log) -> None:
         """Keep how to start it again, tell where the code stands, and see to it that somebody drains."""
-        from statustui.journal import launch, spawn as drainer
+        from statustui.journal import launch
+        from statustui.journal import spawn as drainer
 
         options = self._options
         commit = context.git_commit(os.path.dirname(self._command.script) if self._command.script else context.cwd())
@@ -240,8 +247,3 @@ def _signal_name(number: int) -> str:
         return f"{signal.Signals(number).name} ({number})"
     except ValueError:
         return f"signal {number}"
-
-
-def wrapper_token(run_id: str) -> str:
-    """The join token of a command whose parent is this process."""
-    return f"{run_id}:{os.getpid()}:{start_tick() or 0}"

@@ -28,10 +28,10 @@ class Signals:
         for number in (*TO_GROUP, *TO_COMMAND, signal.SIGTSTP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._note)
-        for number in _OWN:
-            signal.signal(number, self._note)
-        for number in _STOPS:
-            self._ignored[number] = signal.signal(number, signal.SIG_IGN) is signal.SIG_IGN
+        for own in _OWN:
+            signal.signal(own, self._note)
+        for stop in _STOPS:
+            self._ignored[stop] = signal.signal(stop, signal.SIG_IGN) is signal.SIG_IGN
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._queue.append(number)

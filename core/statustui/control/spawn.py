@@ -100,7 +100,7 @@ def _exec(argv: Sequence[str], env: Mapping[str, str]) -> None:
     missing: OSError | None = None
     for path in candidates(argv[0], env):
         try:
-            os.execve(path, argv, env)
+            os.execve(path, list(argv), env)
         except (FileNotFoundError, NotADirectoryError) as error:
             missing = error
         except OSError as error:

@@ -119,8 +119,7 @@ def path_of(end: End) -> str | None:
         path = os.readlink(f"/proc/self/fd/{end.fd}")
         found = os.stat(path)
     except OSError:
-        path = _path_by_fcntl(end.fd)
-        return path
+        return _path_by_fcntl(end.fd)
     return path if (found.st_dev, found.st_ino) == end.identity else None
 
 

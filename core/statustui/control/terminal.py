@@ -6,14 +6,17 @@ import os
 import signal
 import sys
 import termios
-from typing import Any
 
 _SIZE = 8  # bytes of struct winsize
 
-Attributes = list[Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Attributes = list[Any]
 
 
-def attributes(fd: int) -> Attributes | None:
+def attributes(fd: int) -> "Attributes | None":
     """The terminal's settings; None where it is gone or none."""
     try:
         return termios.tcgetattr(fd)
@@ -21,7 +24,7 @@ def attributes(fd: int) -> Attributes | None:
         return None
 
 
-def restore(fd: int, saved: Attributes | None) -> None:
+def restore(fd: int, saved: "Attributes | None") -> None:
     """Put settings back. A terminal that is gone is left alone; we may be in its background."""
     if saved is None:
         return
@@ -34,9 +37,9 @@ def restore(fd: int, saved: Attributes | None) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def raw(saved: Attributes) -> Attributes:
+def raw(saved: "Attributes") -> "Attributes":
     """Settings that pass every byte in both directions unchanged."""
-    made = [entry if not isinstance(entry, list) else list(entry) for entry in saved]
+    made: Attributes = [entry if not isinstance(entry, list) else list(entry) for entry in saved]
     made[0] &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR | termios.IGNCR
         | termios.ICRNL | termios.IXON | termios.INPCK
@@ -129,9 +132,9 @@ def reopen(fd: int) -> int:
 
 
 def is_orphaned() -> bool:
-    """Is nobody there who could continue our group if it stopped? Then the kernel does not stop it at a terminal's word."""
+    """Is nobody there who could continue our group if it stopped? Then no key of a terminal stops it."""
     try:
-        return os.getsid(os.getppid()) != os.getsid(0) or os.getpgid(os.getppid()) == os.getpgrp()
+        return os.getsid(os.getppid()) != os.getsid(0)
     except OSError:
         return True
 
