@@ -1,5 +1,6 @@
 """The tolerant reader of journals: whatever stands in the files, it reads on and says what it could not understand."""
 
+import errno
 import json
 import os
 import re
@@ -77,7 +78,8 @@ class JournalReader:
         self.skipped = 0
         """Lines that were not understood, of those read by this reader."""
         self.pending = False
-        """True when the last read stopped before a line that may still be being written."""
+        """True when the last read stopped before something that may still be being written: a line without its end,
+        or a segment that is followed by another but not sealed. Worth another read soon."""
         self._writer: dict[str, Any] | None = None
 
     @property
@@ -142,9 +144,11 @@ class JournalReader:
                 number, start = later[0], 0
                 continue
             left -= read
-            if sealed or (final and end and not self.pending and self._exists(number + 1)):
+            if end and not sealed and self._exists(number + 1):
+                self.pending = self.pending or not final
+            if sealed or (final and end and self._exists(number + 1)):
                 number, start = number + 1, 0
-                if lines and sealed:
+                if lines:
                     lines[-1] = _moved(lines[-1], number * SPAN)
                 continue
             break
@@ -174,6 +178,8 @@ class JournalReader:
         """Add the lines of one segment; returns (bytes read, sealed, at its end)."""
         path = segment_path(self.spool, self.journal, number)
         found = os.stat(path, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
         sealed = not found.st_mode & stat.S_IWUSR  # nothing is added any more
         if found.st_size <= start:
             return 0, sealed, True
@@ -182,7 +188,7 @@ class JournalReader:
         try:
             size = min(found.st_size, SPAN)
             at = start
-            while at < size and at - start < limit:
+            while at < size and (at - start < limit or not lines):
                 chunk = os.pread(fd, min(max(limit, 2 * MAX_LINE), size - at), at)
                 if not chunk:
                     break
@@ -208,7 +214,7 @@ class JournalReader:
                     return used
                 end = len(chunk)
             raw = chunk[used:end]
-            if raw:
+            if raw and not raw.isspace():
                 line = _parse(raw, at + used, at + end)
                 if last and line.record is None and not final and len(raw) <= MAX_LINE:
                     self.pending = True

@@ -332,6 +332,8 @@ class Writer:
             state.inflight[token] = segment
             if segment is not state.segment:
                 continue  # it was replaced before we were on the list
+            if state.unsealed:
+                _seal(state)  # before the first record after it, so that a reader woken by that one goes on
             try:
                 found = os.fstat(segment.fd)
             except OSError:
