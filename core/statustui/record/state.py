@@ -8,6 +8,8 @@ import sys
 import time
 
 from statustui.journal.writer import Writer
+from statustui.model.redact import redact
+from statustui.model.values import text as clean
 from statustui.record import border, context
 
 TYPE_CHECKING = False
@@ -67,9 +69,7 @@ class Session:
 
     def text(self, value: object) -> str:
         """*value* as text that may be written: bounded, clean, without secrets."""
-        from statustui.model import redact, values
-
-        return redact.redact(values.text(value), self.patterns)
+        return redact(clean(value), self.patterns)
 
     def show(self) -> None:
         """Write the progress into the slot, if it has changed."""
