@@ -128,6 +128,10 @@ class Monitor(App[int]):
         self.theme = theme.choose(os.environ)
         self.set_keymap(settings.keymap)
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours that Textual's themes do not name."""
+        return theme.more_colours(self.current_theme)
+
     @property
     def actions(self) -> "Actions":
         """What carries out requests; `check_action` lets nobody ask where there is nothing."""

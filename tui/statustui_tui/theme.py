@@ -3,6 +3,7 @@
 import locale
 from collections.abc import Mapping
 
+from textual.color import Color
 from textual.theme import Theme
 
 DARK = Theme(
@@ -63,3 +64,16 @@ def ascii_only(env: Mapping[str, str], encoding: str | None = None) -> bool:
         return True
     name = (encoding or locale.getpreferredencoding(False)).lower().replace("-", "").replace("_", "")
     return name != "utf8"
+
+
+def more_colours(theme: Theme) -> dict[str, str]:
+    """Colours of our own that follow from those of any theme: ``muted``, ``cursor-row``, ``trough``."""
+    if theme.ansi:
+        return {"muted": "ansi_default", "cursor-row": "ansi_white", "trough": "ansi_default"}
+    ink = Color.parse(theme.foreground or ("#e0e0e0" if theme.dark else "#202020"))
+    paper = Color.parse(theme.background or ("#121212" if theme.dark else "#f8f8f8"))
+    return {
+        "muted": paper.blend(ink, 0.6).hex,
+        "cursor-row": paper.blend(Color.parse(theme.primary), 0.3).hex,
+        "trough": paper.blend(ink, 0.13).hex,
+    }

@@ -39,6 +39,8 @@ class ActingScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._hush: Any = None
+        self.up = False
+        """True while the parts of the screen are there to be written to."""
 
     @property
     def monitor(self) -> "Monitor":

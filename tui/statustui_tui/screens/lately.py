@@ -8,6 +8,7 @@ from statustui.model.status import RunStatus
 
 from statustui_tui import render
 from statustui_tui.screens.needs import why
+from statustui_tui.screens.running import TimeCell, arguments
 from statustui_tui.screens.view import elapsed
 from statustui_tui.widgets.table_model import Cell, Column, Pieces, Row, RowModel, Text
 
@@ -49,7 +50,7 @@ def ended_rows(runs: Sequence[Run], now: datetime, shape: Sequence[Column], *, a
 
 
 def _cells(run: Run, now: datetime, *, ascii_only: bool) -> dict[str, Cell | str]:
-    when = f"{render.age((now - (run.ended_at or run.last_update)).total_seconds())} ago"
+    when = f"{render.age((now - (run.ended_at or run.last_update)).total_seconds())}"
     said: Cell | str = run.overall_message or ""
     if run.status.bad:
         said = Pieces(tuple((text, "") for text, _ in why(run).parts))
@@ -59,11 +60,11 @@ def _cells(run: Run, now: datetime, *, ascii_only: bool) -> dict[str, Cell | str
         "sign": Text(render.glyph(run.status, ascii_only), run.status.value),
         "id": str(run.id),
         "task": Pieces(((run.task, ""), (f" {run.label}" if run.label else "", "muted"))),
-        "time": render.duration(elapsed(run, now)),
+        "time": TimeCell(int(elapsed(run, now))),
         "done": Pieces(((run.status.value, run.status.value), (f" {when}", "muted"))),
         "now": said,
         "mem": render.size(run.peak_rss_bytes),
         "host": run.host or "",
         "user": run.user or "",
-        "args": " ".join(run.args[1:]),
+        "args": arguments(run),
     }

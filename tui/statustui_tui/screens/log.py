@@ -62,6 +62,7 @@ class LogScreen(ActingScreen):
 
     def on_mount(self) -> None:
         """Give the keys to the log."""
+        self.up = True
         self.set_interval(1.0, self._head)
         self._want()
         self._shape()
@@ -69,6 +70,7 @@ class LogScreen(ActingScreen):
 
     def on_unmount(self) -> None:
         """Nobody needs the details any more."""
+        self.up = False
         self.monitor.poller.want_detail(None)
 
     def on_screen_resume(self) -> None:
@@ -84,6 +86,8 @@ class LogScreen(ActingScreen):
         self.monitor.poller.want_detail(self.run.run_id, self._generation)
 
     def _shape(self) -> None:
+        if not self.up:
+            return
         short = self.size.height < 9
         self.set_class(short, "-short")
         if not self.query_one("#says").display:
@@ -102,6 +106,8 @@ class LogScreen(ActingScreen):
         if generation != self._generation:
             return
         self.detail, self.run = detail, detail.run
+        if not self.up:
+            return
         self._head()
         if self.log_view is None:
             self.query_one(Sheet).show(self._tail(detail))
@@ -113,7 +119,7 @@ class LogScreen(ActingScreen):
         return [render.content(line) for line in detail.log_tail]
 
     def _head(self) -> None:
-        if not self.is_mounted:
+        if not self.up:
             return
         run, width = self.run, self.size.width
         style = STYLES[run.status.value]
@@ -134,7 +140,7 @@ class LogScreen(ActingScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What works now."""
-        if not self.is_mounted:
+        if not self.up:
             return True
         if action == "attempt":
             by = parameters[0]

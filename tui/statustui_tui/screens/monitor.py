@@ -91,6 +91,7 @@ class MonitorScreen(ActingScreen):
 
     def on_mount(self) -> None:
         """Show what is there, and keep the ages moving."""
+        self.up = True
         self.set_interval(1.0, self._tick)
         self._shape()
         self.redraw()
@@ -99,6 +100,10 @@ class MonitorScreen(ActingScreen):
         """Shed what has no room."""
         self._shape()
         self.redraw()
+
+    def on_unmount(self) -> None:
+        """Nothing can be shown any more."""
+        self.up = False
 
     def on_screen_resume(self) -> None:
         """Catch up after another screen was in front."""
@@ -112,8 +117,7 @@ class MonitorScreen(ActingScreen):
     def lose(self, trouble: Trouble) -> None:
         """Say that the store cannot be read."""
         self.trouble = trouble
-        self._head()
-        self.set_class(True, "-stale")
+        self.redraw()
 
     def _tick(self) -> None:
         if self.monitor.clock.monotonic() - self._drawn_at > 0.5:
@@ -121,6 +125,8 @@ class MonitorScreen(ActingScreen):
 
     def _shape(self) -> None:
         """What there is room for."""
+        if not self.up:
+            return
         height, width = self.size.height, self.size.width
         self.set_class(height < 9, "-short")
         self.set_class(width < 40, "-narrow")
@@ -129,7 +135,7 @@ class MonitorScreen(ActingScreen):
 
     def redraw(self) -> None:
         """Show the frame as of now."""
-        if not self.is_mounted or not self.is_current and self.app.screen_stack and self not in self.app.screen_stack:
+        if not self.up:
             return
         monitor = self.monitor
         self._drawn_at = monitor.clock.monotonic()
@@ -214,7 +220,8 @@ class MonitorScreen(ActingScreen):
 
     def _recent(self, snapshot: Snapshot) -> list[Run]:
         user = self.monitor.user if self.mine else None
-        wanted = (run for run in snapshot.recent if not run.status.open)
+        above = {run.run_id for need in self._needs for run in need.runs}
+        wanted = (run for run in snapshot.recent if not run.status.open and run.run_id not in above)
         return [r for r in wanted if (user is None or r.user == user) and (not self.filter or self.filter.matches(r))]
 
     def _titles(self, snapshot: Snapshot) -> None:
@@ -268,7 +275,7 @@ class MonitorScreen(ActingScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What works now."""
-        if not self.is_mounted:
+        if not self.up:
             return True
         if action == "clear":
             marked = self.running_table.marked or self.needs_table.marked

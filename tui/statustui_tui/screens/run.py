@@ -60,6 +60,7 @@ class RunScreen(ActingScreen):
 
     def on_mount(self) -> None:
         """Ask for the details, and keep the times moving."""
+        self.up = True
         self.query_one("#bars", Sheet).can_focus = False
         self.set_interval(1.0, self._tick)
         self._want()
@@ -68,6 +69,7 @@ class RunScreen(ActingScreen):
 
     def on_unmount(self) -> None:
         """Nobody needs the details any more."""
+        self.up = False
         self.monitor.poller.want_detail(None)
 
     def on_screen_resume(self) -> None:
@@ -85,6 +87,8 @@ class RunScreen(ActingScreen):
         self.monitor.poller.want_detail(self.run_id, self._generation)
 
     def _shape(self) -> None:
+        if not self.up:
+            return
         short = self.size.height < 9
         self.set_class(short, "-short")
         if not self.query_one("#says").display:
@@ -153,7 +157,7 @@ class RunScreen(ActingScreen):
 
     def redraw(self) -> None:
         """Show the run as of now."""
-        if not self.is_mounted or self._held or self.monitor.paused and self._drawn_at > 0:
+        if not self.up or self._held or self.monitor.paused and self._drawn_at > 0:
             return
         self._drawn_at = self.monitor.clock.monotonic()
         width, height = self.size.width, self.size.height
@@ -195,7 +199,7 @@ class RunScreen(ActingScreen):
             by = parameters[0]
             return isinstance(by, int) and self._attempt(by) is not None
         if action == "other_list":
-            return self.is_mounted and self.query_one("#right").display
+            return self.up and self.query_one("#right").display
         return super().check_action(action, parameters)
 
     def _attempt(self, by: int) -> Run | None:

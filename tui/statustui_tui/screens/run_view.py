@@ -121,7 +121,7 @@ def _bar_line(
     drawn = bar(fraction, room, ascii=page.ascii_only) if fraction is not None else ""
     by_hand = " set by hand" if manual else ""
     return Content.assemble(
-        (f" {name:<8}", "bold"), (drawn, f"{style} on $panel"), (f" {percent:>4}" if percent else "", "bold"),
+        (f" {name:<8}", "bold"), (drawn, f"{style} on $trough"), (f" {percent:>4}" if percent else "", "bold"),
         (by_hand, DIM), f"  {tail}" if drawn else tail,
     )  # fmt: skip
 

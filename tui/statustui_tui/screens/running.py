@@ -16,16 +16,16 @@ from statustui_tui.widgets.table_model import Cell, Column, Pieces, Row, Text
 COLUMNS: tuple[Column, ...] = (
     Column(key="sign", title="", width=1),
     Column(key="id", title="ID", width=5, align="right", style="muted"),
-    Column(key="task", title="TASK", width=13, flex=3, most=34, style="strong"),
-    Column(key="time", title="TIME", width=7, align="right", priority=1),
+    Column(key="task", title="TASK", width=12, flex=3, most=34, style="strong"),
+    Column(key="time", title="TIME", width=5, flex=1, most=7, align="right", priority=1),
     Column(key="done", title="DONE", width=12, flex=2, most=34),
-    Column(key="now", title="NOW", width=14, flex=5, priority=2),
+    Column(key="now", title="NOW", width=16, flex=6, priority=2),
     Column(key="left", title="LEFT", width=7, flex=1, most=15, priority=3),
     Column(key="cpu", title="CPU", width=4, align="right", priority=4),
     Column(key="mem", title="MEM", width=4, align="right", priority=4),
     Column(key="host", title="HOST", width=9, priority=8),
     Column(key="user", title="USER", width=8, priority=9, style="muted"),
-    Column(key="args", title="ARGUMENTS", width=16, flex=3, priority=10, style="muted"),
+    Column(key="args", title="ARGUMENTS", width=32, flex=3, priority=10, style="muted"),
 )
 
 
@@ -41,6 +41,8 @@ class NowCell:
     fraction: float | None
     name: str
     count: str
+    short: str = ""
+    """Said in place of a count that would leave no room for the name."""
     note: str = ""
     """Said in place of the bar: stalled, silent, a cancel under way."""
     note_style: str = "warning"
@@ -50,8 +52,12 @@ class NowCell:
         """Pieces for a column of *width* cells; the count is cut last."""
         name, count = render.clean(self.name), render.clean(self.count)
         if self.note:
+            if width < 24 and self.note.startswith("TERM sent, "):
+                return ((self.note.removeprefix("TERM sent, "), self.note_style),)
             rest = f" · {name}" if name and not self.ascii else f" - {name}" if name else ""
             return (self.note, self.note_style), (rest, "muted")
+        if self.short and name and len(count) > max(6, width // 3):
+            count = self.short
         parts: list[tuple[str, str]] = []
         room = width
         if self.fraction is not None and width >= 14:
@@ -82,6 +88,22 @@ class LeftCell:
             pad = " " * (width - len(self.text) - len(self.clock))
             return (self.text, self.style), (pad + self.clock, "muted")
         return ((self.text, self.style),)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCell:
+    """Time running: ``3:10:00``, or ``3h10m`` where there is little room."""
+
+    seconds: float
+    style: str = ""
+
+    def spans(self, width: int) -> tuple[tuple[str, str], ...]:
+        """One piece for a column of *width* cells."""
+        text = render.duration(self.seconds)
+        if len(text) > width:
+            minutes = int(self.seconds) // 60
+            text = f"{minutes // 60}h{minutes % 60:02}m" if minutes < 600 else f"{minutes // 60}h"
+        return ((text, self.style),)
 
 
 class RunningModel:
@@ -136,14 +158,13 @@ def cells_of(entry: Entry, stats: TaskStats | None, now: datetime, *, ascii_only
     slow = entry.mark(Mark.SLOW)
     old = entry.usage is None and run.sampled_at is not None and (now - run.sampled_at).total_seconds() > 15
     figures = "muted" if old or entry.mark(Mark.SILENT) is not None else ""
-    time_text = render.duration(elapsed(run, now))
     label = f" {run.label}" if run.label else ""
     tries = f" try {run.attempt}" if run.attempt > 1 else ""
     return {
         "sign": sign(entry, ascii_only=ascii_only),
         "id": str(run.id),
         "task": Pieces(((run.task, "strong"), (label, "muted"), (tries, "accent"))),
-        "time": Text(time_text, "slow" if slow is not None else ""),
+        "time": TimeCell(int(elapsed(run, now)), "slow" if slow is not None else ""),
         "done": done_cell(run, ascii_only=ascii_only),
         "now": now_cell(entry, now, ascii_only=ascii_only),
         "left": left_cell(left, now, ascii_only=ascii_only),
@@ -151,8 +172,17 @@ def cells_of(entry: Entry, stats: TaskStats | None, now: datetime, *, ascii_only
         "mem": Text(render.size(entry.memory), figures),
         "host": run.host or "",
         "user": run.user or "",
-        "args": " ".join(run.args[1:]),
+        "args": arguments(run),
     }
+
+
+def arguments(run: Run) -> str:
+    """What was given to the program, without its own name, which the task says already."""
+    rest = run.args[1:]
+    script = run.script_path or ""
+    if rest and (rest[0] == script or script.endswith(f"/{rest[0]}") or rest[0].startswith(run.task)):
+        rest = rest[1:]
+    return " ".join(rest)
 
 
 def sign(entry: Entry, *, ascii_only: bool) -> Text:
@@ -196,7 +226,9 @@ def now_cell(entry: Entry, now: datetime, *, ascii_only: bool) -> NowCell:
         count = f"{count} {run.unit}"
     if run.subtask_message and run.subtask_name:
         name = f"{run.subtask_name}: {run.subtask_message}"
-    return NowCell(item_fraction(run), name, count, note, style, ascii_only)
+    share = item_fraction(run)
+    short = render.percent(share * 100) if share is not None else render.count(run.items_complete)
+    return NowCell(share, name, count, short, note, style, ascii_only)
 
 
 def request_note(entry: Entry, now: datetime) -> str:

@@ -40,7 +40,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         background: $background; color: $foreground; overflow-x: hidden; overflow-y: auto;
         scrollbar-size-vertical: 1; scrollbar-gutter: auto;
         & > .table--header { color: $text-muted; text-style: bold; }
-        & > .table--cursor { background: $primary 35%; text-style: bold; }
+        & > .table--cursor { background: $primary-muted; text-style: bold; }
         &:ansi > .table--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
         & > .table--cursor-blurred { background: $surface; }
         & > .table--marked { color: $accent; text-style: bold; }
