@@ -155,12 +155,12 @@ def restore(fd: int, timeout: float = 0.4) -> None:
     again = _open_again(fd)
     view = memoryview(_RESTORE)
     try:
-        if again == fd:
-            # Blocking: write only into room that is there.
-            with contextlib.suppress(termios.error):
-                termios.tcflush(fd, termios.TCOFLUSH)
         poll = select.poll()
         poll.register(again, select.POLLOUT)
+        if again == fd or not poll.poll(0):
+            # The terminal takes nothing: what it has not taken is worth less than what puts it right.
+            with contextlib.suppress(termios.error):
+                termios.tcflush(fd, termios.TCOFLUSH)
         while view and (left := end - time.monotonic()) > 0:
             if poll.poll(left * 1000):
                 try:
