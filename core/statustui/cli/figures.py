@@ -1,0 +1,154 @@
+"""Numbers and times as the command line writes them. Pure."""
+
+import unicodedata
+from datetime import datetime, timedelta
+
+from statustui.insight.eta import Eta
+from statustui.model.run import Run
+from statustui.model.status import RunStatus, SubtaskStatus
+
+_GLYPHS = {
+    "started": ("▹", "r"),
+    "running": ("▸", "R"),
+    "finished": ("✓", "+"),
+    "completed": ("✓", "+"),
+    "failed": ("✗", "F"),
+    "lost": ("✗", "L"),
+    "cancelled": ("⊘", "C"),
+    "skipped": ("↷", "-"),
+    "not_started": ("·", "."),
+}
+_COLOURS = {"failed": "red", "lost": "red", "running": "cyan", "started": "cyan", "finished": "green",
+            "completed": "green", "cancelled": "yellow", "skipped": "dim", "not_started": "dim"}  # fmt: skip
+_SIZES = ("", "K", "M", "G", "T", "P")
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def glyph(status: RunStatus | SubtaskStatus, ascii: bool) -> str:
+    """One-cell sign of a status."""
+    return _GLYPHS[status.value][ascii]
+
+
+def colour(status: RunStatus | SubtaskStatus) -> str:
+    """Style of a status."""
+    return _COLOURS[status.value]
+
+
+def duration(seconds: float | None) -> str:
+    """Length of time: ``0:31``, ``1:02:03``, ``2d 4h``; empty when unknown."""
+    if seconds is None:
+        return ""
+    minutes, secs = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24}d {hours % 24}h"
+    return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
+
+
+def rough(seconds: float) -> str:
+    """Length of time in one unit: ``41m``, ``3h``."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size or unit == "s":
+            return f"{max(0, int(seconds / size))}{unit}"
+    raise AssertionError
+
+
+def eta(estimate: Eta | None, ascii: bool = False) -> str:
+    """Time left as a range: ``12-15m``; empty without evidence."""
+    if estimate is None:
+        return ""
+    if estimate.overdue:
+        return "overdue"
+    low, high = rough(estimate.low_s), rough(estimate.high_s)
+    if low == high:
+        return low
+    dash = "-" if ascii else "–"
+    return f"{low[:-1] if low[-1] == high[-1] else low}{dash}{high}"
+
+
+def size(value: float | None) -> str:
+    """Bytes in powers of 1024: ``812``, ``12M``, ``1.2G``; empty when unknown."""
+    if value is None:
+        return ""
+    step = 0
+    while value >= 1000 and step < len(_SIZES) - 1:
+        value /= 1024
+        step += 1
+    return f"{value:.1f}{_SIZES[step]}" if value < 10 and step else f"{int(value)}{_SIZES[step]}"
+
+
+def percent(value: float | None) -> str:
+    """A progress percentage, cut, so that it is never 100 % before the end; empty when unknown."""
+    return "" if value is None or value != value else f"{int(min(100.0, max(0.0, value)))}%"
+
+
+def share(count: int, total: int) -> int:
+    """Percentage that *count* is of *total*: nearest, but 100 only for all of them."""
+    if not total:
+        return 0
+    near = round(100 * count / total)
+    return 99 if near == 100 and count < total else near
+
+
+def bar(fraction: float, width: int, ascii: bool) -> str:
+    """A bar of *width* cells."""
+    full = min(width, max(0, round(fraction * width)))
+    if fraction > 0 and full == 0:
+        full = 1
+    return ("#" if ascii else "█") * full + ("." if ascii else "░") * (width - full)
+
+
+def items(run: Run) -> str:
+    """``3/8``, or a bare count with its unit when the total is unknown; empty without items."""
+    if run.items_complete is None:
+        return ""
+    unit = f" {run.unit}" if run.unit else ""
+    return f"{run.items_complete:,}{unit}" if run.items_total is None else f"{run.items_complete}/{run.items_total}"
+
+
+def subtasks(run: Run) -> str:
+    """``23/112`` subtasks done; empty when the run has none."""
+    if run.total_subtasks:
+        return f"{run.subtasks_done}/{run.total_subtasks}"
+    return str(run.subtasks_done) if run.subtasks_done else ""
+
+
+def elapsed(run: Run, now: datetime) -> float:
+    """Seconds that *run* took or has taken until *now*."""
+    if run.duration_s is not None:
+        return run.duration_s
+    return max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
+
+
+def clock(at: datetime | None, now: datetime) -> str:
+    """Time of day in the viewer's zone, with the date unless it is today; empty when unknown."""
+    if at is None:
+        return ""
+    local, today = at.astimezone(), now.astimezone()
+    if local.date() == today.date():
+        return local.strftime("%H:%M:%S")
+    near = abs(today - local) < timedelta(days=300)
+    return local.strftime("%d %b %H:%M" if near else "%Y-%m-%d %H:%M")
+
+
+def cells(text: str) -> int:
+    """Columns that *text* takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) or char == "\u200d" else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def fit(text: str, width: int, ascii: bool = False) -> str:
+    """*text* cut to *width* columns, with a mark where something is missing."""
+    if cells(text) <= width:
+        return text
+    mark = "~" if ascii else "…"
+    kept = ""
+    for char in text:
+        if cells(kept + char) > width - 1:
+            break
+        kept += char
+    return kept + mark if width > 0 else ""

@@ -1,0 +1,119 @@
+"""The command group: each command is one file, imported only when it is called."""
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from statustui.cli.output import warn
+from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared
+from statustui.errors import ConfigError, StatustuiError
+
+COMMANDS = {
+    "status": "What needs you, what runs, what failed.",
+    "runs": "List runs.",
+    "show": "Everything about one run.",
+    "tail": "Show or follow the log of a run.",
+    "wait": "Wait until runs have ended.",
+    "run": "Run a command and record it.",
+    "cancel": "End runs: TERM, then KILL.",
+    "retry": "Start runs again as new attempts.",
+    "ack": "Acknowledge bad ends, so that they leave 'needs you'.",
+    "mark": "Say that a run is lost.",
+    "drain": "Bring journals into the store.",
+    "doctor": "Look for what is wrong with the set-up.",
+    "demo": "Start real work and watch it.",
+    "completion": "Print the completion script of a shell.",
+}
+"""Command → its line in the help; the file ``cli/<command>_command.py`` has it."""
+
+_EPILOG = """\b
+Examples:
+  statustui                          open the monitor
+  statustui run -- ./nightly.sh      run and record a command
+  statustui status                   the same as plain text
+  statustui runs --status bad --since 2d
+"""
+EXIT_PIPE = 141
+"""What a shell reports of a program that ended because its reader had gone."""
+EXIT_INTERRUPT = 130
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command *cmd_name*."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"statustui.cli.{cmd_name}_command").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--read-only", is_flag=True, help="Open the monitor without the keys that change something.")
+@click.option("--version", is_flag=True, expose_value=False, help="Show the version.")
+@shared
+@click.pass_context
+def cli(context: click.Context, read_only: bool) -> int:
+    """Htop for data pipelines: record runs from any program; watch, cancel, retry and tail them over SSH.
+
+    Without a command it opens the monitor.
+    """
+    session = context.ensure_object(Session)
+    if context.invoked_subcommand is not None:
+        return OK
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or session.as_json:
+        from statustui.cli.status_command import show_status
+
+        return show_status(session)
+    from statustui_tui.app import main
+
+    return main(session.settings, read_only=read_only or session.settings.read_only)
+
+
+def entry(arguments: list[str]) -> int:
+    """Run the command line after ``run`` and ``--version`` have been dealt with; returns the exit status."""
+    try:
+        code = cli.main(arguments, prog_name="statustui", standalone_mode=False, obj=Session())
+        sys.stdout.flush()
+        return code if isinstance(code, int) else OK
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "statustui"
+        warn(f"{path}: {error.format_message()} Try '{path} --help'.")
+        return USAGE
+    except click.Abort:
+        return EXIT_INTERRUPT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPT
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not be reported at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_PIPE
+    except Stop as error:
+        warn(f"statustui: {error}")
+        return error.code
+    except ConfigError as error:
+        warn(f"statustui: {error}")
+        return USAGE
+    except StatustuiError as error:
+        warn(f"statustui: {error}")
+        return NO
