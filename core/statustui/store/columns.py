@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -41,3 +41,5 @@ class UtcTime(TypeDecorator[datetime]):
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 # SQLite numbers rows by itself only where the type is spelled INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
+# By bytes, so that the index finds the start of an id whatever the language of the database.
+RunId = Text().with_variant(Text(collation="C"), "postgresql")

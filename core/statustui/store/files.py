@@ -83,3 +83,12 @@ def inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def private(path: str) -> bool:
+    """True when nobody but this user (and root) can have written to the file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return found.st_uid in (os.geteuid(), 0) and not found.st_mode & 0o022

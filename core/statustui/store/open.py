@@ -200,6 +200,7 @@ def _prepare(store: Store, connection: Connection) -> None:
         if version is None:
             schema.metadata.create_all(connection)
             create_views(connection)
+            store.database.guard(connection)
             _describe(connection)
         elif version < schema.SCHEMA_VERSION:
             from statustui.store.migrate import upgrade  # alembic takes 0.3 s to import

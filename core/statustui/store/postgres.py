@@ -16,6 +16,17 @@ _LOCK = 0x7374_5549_0001
 _UNDEFINED = {"42P01", "3F000"}
 _PASSING = {"40001", "40P01", "55P03", "57014"}
 
+_ROLE_FUNCTION = """
+CREATE FUNCTION requests_role() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.role := CASE WHEN TG_OP = 'INSERT' THEN session_user ELSE OLD.role END;
+    RETURN NEW;
+END $$
+"""
+_ROLE_TRIGGER = """
+CREATE TRIGGER requests_role BEFORE INSERT OR UPDATE ON requests FOR EACH ROW EXECUTE FUNCTION requests_role()
+"""
+
 
 class Postgres:
     """Opens one PostgreSQL database."""
@@ -107,6 +118,21 @@ class Postgres:
         ).scalar()
         if not exists:
             connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
+
+    def guard(self, connection: Connection) -> None:
+        """The server itself writes down which role asks: no client can ask in another's name."""
+        connection.exec_driver_sql(_ROLE_FUNCTION)
+        connection.exec_driver_sql(_ROLE_TRIGGER)
+
+    def role(self, connection: Connection) -> str | None:
+        """The database role of this session."""
+        return str(connection.exec_driver_sql("SELECT session_user").scalar_one())
+
+    def distrust(self, role: str | None, me: str | None, operators: tuple[str, ...]) -> str | None:
+        """Why a request does not count; None when the same role asked, or one that the owner lists."""
+        if role is not None and (role == me or role in operators):
+            return None
+        return f"database role {role} is not among the operators of this run's owner"
 
     def busy(self, error: BaseException) -> bool:
         """True for an error that passes by itself: deadlock, lock or statement timeout."""

@@ -108,7 +108,9 @@ def _insert(connection: Connection, states: Sequence[RunState], counters: dict[t
     for state in states:
         if state.retry_of and state.attempt <= 1:
             state.attempt = (connection.execute(_ATTEMPT, {"retry_of": state.retry_of}).scalar() or 1) + 1
-    connection.execute(insert(runs_table), [rows.run_row(s) | {"rev": 1} for s in states])
+    # Short numbers follow the order of starts.
+    ordered = sorted(states, key=lambda s: (s.started_at, s.start_m or 0.0, s.run_id))
+    connection.execute(insert(runs_table), [rows.run_row(s) | {"rev": 1} for s in ordered])
     ids: dict[str, int] = {}
     for part in parts([s.run_id for s in states]):
         ids.update({row[0]: row[1] for row in connection.execute(_IDS, {"ids": part})})

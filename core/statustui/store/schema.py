@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from statustui.store.columns import Id, Json, UtcTime
+from statustui.store.columns import Id, Json, RunId, UtcTime
 
 SCHEMA_VERSION = 1
 """The schema that this version of the library makes and knows."""
@@ -92,7 +92,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Id, Identity(), primary_key=True),
-    Column("run_id", Text, nullable=False, unique=True),
+    Column("run_id", RunId, nullable=False, unique=True),
     Column("rev", Integer, nullable=False, server_default=text("0")),
     Column("task", Text, nullable=False),
     Column("task_rank", Integer, nullable=False, server_default=text("0")),
@@ -102,8 +102,8 @@ runs = Table(
     Column("label", Text),
     Column("status", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
-    Column("retry_of", Text),
-    Column("parent_run_id", Text),
+    Column("retry_of", RunId),
+    Column("parent_run_id", RunId),
     Column("machine", Text),
     Column("host", Text),
     Column("user", Text),
@@ -266,7 +266,7 @@ requests = Table(
     metadata,
     Column("id", Id, Identity(), primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
+    Column("run_id", RunId, nullable=False),
     Column("machine", Text),
     Column("state", Text, nullable=False),
     Column("asked_by", Text, nullable=False),

@@ -126,6 +126,19 @@ class Sqlite:
     def lock_schema(self, connection: Connection) -> None:
         """Nothing: the IMMEDIATE transaction is the lock."""
 
+    def guard(self, connection: Connection) -> None:
+        """Nothing: who may write to the file is all that SQLite knows of rights."""
+
+    def role(self, connection: Connection) -> str | None:
+        """SQLite knows nobody by name."""
+        return None
+
+    def distrust(self, role: str | None, me: str | None, operators: tuple[str, ...]) -> str | None:
+        """Why a request in this file does not count; None when only its owner can have written it."""
+        if files.private(self.path):
+            return None
+        return "others can write this SQLite file, so it can not tell who asks: do it as the run's owner"
+
     def busy(self, error: BaseException) -> bool:
         """True for an error that passes by itself."""
         return "database is locked" in str(error)

@@ -1,0 +1,269 @@
+"""What viewers ask: short reads on the kept connection, each answered by an index made for it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, or_, select
+
+from statustui.model.run import Host, Request, Run, RunDetail, Snapshot, TaskStats
+from statustui.model.status import RequestState, RunStatus
+from statustui.model.times import from_epoch, to_epoch, utc_now
+from statustui.store import records
+from statustui.store.open import Store
+from statustui.store.records import SELECT_EVENTS, SELECT_HOSTS, SELECT_REQUESTS, SELECT_RUN, SELECT_TASKS
+from statustui.store.rows import unpack_samples
+from statustui.store.schema import events, meta, run_counts, run_details, subtasks, tasks
+from statustui.store.schema import hosts as hosts_table
+from statustui.store.schema import requests as requests_table
+from statustui.store.schema import runs as runs_table
+from statustui.store.selector import Selector
+
+_RUNNING_LIMIT = 10_000
+_BAD_LIMIT = 1_000
+_RECENT = 20
+_EVENTS = 1_000
+_SUBTASKS = 100_000
+_CHAIN = 100
+_FOUND = 200
+_DONE_FOR = timedelta(minutes=1)
+_NAMES: BindParameter[Any] = bindparam("names", expanding=True)
+
+_RUNNING = SELECT_RUN.where(runs_table.c.ended_at.is_(None)).order_by(runs_table.c.id).limit(_RUNNING_LIMIT)
+_BAD = (
+    SELECT_RUN.where(runs_table.c.attention_at >= bindparam("since"))
+    .order_by(runs_table.c.attention_at.desc())
+    .limit(_BAD_LIMIT)
+)
+_NEWEST = SELECT_RUN.where(runs_table.c.ended_at.is_not(None)).order_by(runs_table.c.ended_at.desc()).limit(_RECENT)
+_OPEN_REQUESTS = SELECT_REQUESTS.where(
+    or_(requests_table.c.done_at.is_(None), requests_table.c.done_at >= bindparam("since"))
+).order_by(requests_table.c.id)
+_HOURS = (
+    select(run_counts.c.status, func.sum(run_counts.c.n))
+    .where(run_counts.c.hour > bindparam("hour"))
+    .group_by(run_counts.c.status)
+)
+_PART_OF_HOUR = (
+    select(runs_table.c.status, func.count())
+    .where(runs_table.c.ended_at >= bindparam("since"), runs_table.c.ended_at < bindparam("until"))
+    .group_by(runs_table.c.status)
+)
+_TOTAL = select(func.coalesce(func.sum(run_counts.c.n), 0)).where(run_counts.c.hour == 0)
+_TASK_REVS = select(tasks.c.name, tasks.c.rev).where(tasks.c.name.in_(_NAMES))
+_TASKS = SELECT_TASKS.where(tasks.c.name.in_(_NAMES))
+# Drainers raise the rev of their own host's row, people's changes a counter in meta: nobody waits for a counter.
+_PG_TOKEN = select(
+    select(func.coalesce(func.sum(hosts_table.c.rev), 0)).scalar_subquery(),
+    select(meta.c.value).where(meta.c.key == "changes").scalar_subquery(),
+    literal_column("clock_timestamp()"),
+)
+
+
+def token(store: Store) -> object:
+    """A value that changes whenever anything in the store has changed; one query."""
+    return _token(store, store.connection)[0]
+
+
+def _token(store: Store, connection: Connection) -> tuple[object, datetime]:
+    """The change token, and the time by the store's clock."""
+    if store.dialect == "sqlite":
+        version = connection.exec_driver_sql("PRAGMA data_version").scalar()
+        return (id(connection), version, store.changes), utc_now()
+    revs, changes, now = connection.execute(_PG_TOKEN).one()
+    return (int(revs), changes, store.changes), now
+
+
+def snapshot(store: Store, *, since: datetime, now: datetime | None = None) -> Snapshot:
+    """Everything that one refresh of the monitor needs, read at one moment.
+
+    Args:
+        store: the store.
+        since: start of the window for bad ends and counts.
+        now: the present time; the store's own clock when None.
+    """
+    connection = store.connection
+    # Before the reads: what changes meanwhile is then seen by the next look.
+    version, clock = _token(store, connection)
+    now = now or clock
+    with store.read() as connection:
+        running = _runs(connection, _RUNNING)
+        return Snapshot(
+            at=now,
+            token=version,
+            running=running,
+            ended=_runs(connection, _BAD, since=since),
+            recent=_runs(connection, _NEWEST),
+            counts=_counts(connection, since, running),
+            hosts=_hosts(connection, now),
+            requests=_requests(connection, _OPEN_REQUESTS, since=now - _DONE_FOR),
+            stats=_stats(store, connection, {run.task for run in running}),
+            since=since,
+            total_runs=int(connection.execute(_TOTAL).scalar_one()),
+        )
+
+
+def _runs(connection: Connection, statement: Any, **values: Any) -> tuple[Run, ...]:
+    return tuple(records.run(row) for row in connection.execute(statement, values).all())
+
+
+def _counts(connection: Connection, since: datetime, running: Sequence[Run]) -> dict[RunStatus, int]:
+    """Runs by status: counters for whole hours, the index for the rest of the first one."""
+    hour = int(to_epoch(since) // 3600)
+    found: dict[RunStatus, int] = {}
+    whole = connection.execute(_HOURS, {"hour": max(hour, 0)}).all()
+    part = connection.execute(_PART_OF_HOUR, {"since": since, "until": from_epoch((hour + 1) * 3600)}).all()
+    for word, number in (*whole, *part):
+        if number:
+            status = RunStatus(word)
+            found[status] = found.get(status, 0) + int(number)
+    for run in running:
+        found[run.status] = found.get(run.status, 0) + 1
+    return found
+
+
+def _hosts(connection: Connection, now: datetime) -> tuple[Host, ...]:
+    return tuple(records.host(row, now) for row in connection.execute(SELECT_HOSTS).mappings().all())
+
+
+def _requests(connection: Connection, statement: Any, **values: Any) -> tuple[Request, ...]:
+    return tuple(map(records.request, connection.execute(statement, values).mappings().all()))
+
+
+def _stats(store: Store, connection: Connection, names: Iterable[str]) -> dict[str, TaskStats]:
+    """Statistics of tasks; parsed again only when a task's row has changed."""
+    wanted = sorted(set(names))
+    cached: dict[str, tuple[int, TaskStats]] = store.cache.setdefault("stats", {})
+    revs: dict[str, int] = {}
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        revs.update({row[0]: row[1] for row in connection.execute(_TASK_REVS, {"names": part}).all()})
+    old = [name for name, rev in revs.items() if name not in cached or cached[name][0] != rev]
+    for start in range(0, len(old), 500):
+        for row in connection.execute(_TASKS, {"names": old[start : start + 500]}).mappings().all():
+            cached[row["name"]] = (row["rev"], records.stats(row))
+    return {name: cached[name][1] for name in revs}
+
+
+def runs(store: Store, selector: Selector, limit: int = 50, before: int | None = None) -> list[Run]:
+    """Runs that match, the newest (largest id) first.
+
+    Args:
+        store: the store.
+        selector: which.
+        limit: at most so many.
+        before: only ids below this one: the next page.
+    """
+    statement = SELECT_RUN.where(*selector.conditions()).order_by(runs_table.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(runs_table.c.id < before)
+    with store.read() as connection:
+        return list(_runs(connection, statement))
+
+
+def count(store: Store, selector: Selector) -> int:
+    """How many runs match."""
+    statement = select(func.count()).select_from(runs_table).where(*selector.conditions())
+    with store.read() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def find(store: Store, text: str) -> list[Run]:
+    """Runs that a person means by *text*: a short id, else a task's name (its latest runs), else the start of a run_id.
+
+    Returns:
+        At most 200 runs, the newest first; open ones of a task are always among them.
+    """
+    text = text.strip()
+    newest = SELECT_RUN.order_by(runs_table.c.id.desc()).limit(_FOUND)
+    with store.read() as connection:
+        if text.isascii() and text.isdigit() and len(text) < 19:
+            found = _runs(connection, newest.where(runs_table.c.id == int(text)))
+            if found:
+                return list(found)
+        of_task = {run.id: run for run in _runs(connection, newest.where(runs_table.c.task == text))}
+        if of_task:
+            still_open = newest.where(runs_table.c.task == text, runs_table.c.ended_at.is_(None))
+            of_task |= {run.id: run for run in _runs(connection, still_open)}
+            return sorted(of_task.values(), key=lambda run: -run.id)
+        start = text.lower()
+        if len(start) < 4 or set(start) - set("0123456789abcdef-"):
+            exact = newest.where(runs_table.c.run_id == text)
+            return list(_runs(connection, exact))
+        return list(_runs(connection, newest.where(runs_table.c.run_id >= start, runs_table.c.run_id < start + "g")))
+
+
+def detail(store: Store, run_id: str) -> RunDetail:
+    """Everything that the store holds of one run.
+
+    Raises:
+        KeyError: there is no such run.
+    """
+    with store.read() as connection:
+        found = _runs(connection, SELECT_RUN.where(runs_table.c.run_id == run_id))
+        if not found:
+            raise KeyError(run_id)
+        run = found[0]
+        row = connection.execute(select(run_details).where(run_details.c.run == run.id)).mappings().first()
+        more = dict(row) if row is not None else {}
+        of_run = select(subtasks).where(subtasks.c.run == run.id).order_by(subtasks.c.number).limit(_SUBTASKS)
+        told = SELECT_EVENTS.where(events.c.run == run.id).order_by(events.c.id.desc()).limit(_EVENTS)
+        asked = SELECT_REQUESTS.where(requests_table.c.run_id == run_id).order_by(requests_table.c.id)
+        children = SELECT_RUN.where(runs_table.c.parent_run_id == run_id).order_by(runs_table.c.id).limit(_FOUND)
+        return RunDetail(
+            run=run,
+            error_detail=more.get("error_detail"),
+            log_tail=tuple(more.get("log_tail") or ()),
+            environment=more.get("environment") or {},
+            params=more.get("params") or {},
+            metrics=more.get("metrics") or {},
+            samples=tuple(unpack_samples(more.get("samples"))),
+            subtasks=tuple(map(records.subtask, connection.execute(of_run).mappings().all())),
+            events=tuple(map(records.event, reversed(connection.execute(told).mappings().all()))),
+            attempts=_attempts(connection, run),
+            children=_runs(connection, children),
+            requests=_requests(connection, asked),
+        )
+
+
+def _attempts(connection: Connection, run: Run) -> tuple[Run, ...]:
+    """All attempts of the chain of *run*, oldest first."""
+    chain = {run.run_id: run}
+    before = run.retry_of
+    while before is not None and before not in chain and len(chain) < _CHAIN:
+        found = _runs(connection, SELECT_RUN.where(runs_table.c.run_id == before))
+        if not found:
+            break
+        chain[before] = found[0]
+        before = found[0].retry_of
+    fresh = list(chain)
+    while fresh and len(chain) < _CHAIN:
+        later = _runs(connection, SELECT_RUN.where(runs_table.c.retry_of.in_(fresh)).limit(_CHAIN))
+        fresh = [r.run_id for r in later if r.run_id not in chain]
+        chain |= {r.run_id: r for r in later}
+    return tuple(sorted(chain.values(), key=lambda r: (r.attempt, r.id)))
+
+
+def stats(store: Store, names: Iterable[str]) -> dict[str, TaskStats]:
+    """What the past runs of these tasks tell; a task never seen is left out."""
+    with store.read() as connection:
+        return _stats(store, connection, names)
+
+
+def hosts(store: Store) -> list[Host]:
+    """Machines and users whose drainer has been heard of."""
+    _, now = _token(store, store.connection)
+    with store.read() as connection:
+        return list(_hosts(connection, now))
+
+
+def requests(store: Store, states: Iterable[RequestState] = ()) -> list[Request]:
+    """What people asked for, in these states (all when none is given), oldest first."""
+    wanted = [state.value for state in states]
+    statement = SELECT_REQUESTS.order_by(requests_table.c.id)
+    if wanted:
+        statement = statement.where(requests_table.c.state.in_(wanted))
+    with store.read() as connection:
+        return list(_requests(connection, statement))
+
+
