@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-TEXT_LIMIT = 65_536
+TEXT_LIMIT = 65_000
 """Longest text that is kept, in characters; a longer one is cut with a note."""
 NAME_LIMIT = 500
 """Longest name of a task or subtask, in characters."""

@@ -1,5 +1,6 @@
 """The beginning of a run: what is told about it, and what is left behind so that it can be started again."""
 
+import _thread
 import os
 import sys
 import time
@@ -31,7 +32,8 @@ def begin(run: "Run", given: "Mapping[str, Any]") -> None:
     if session is None:
         run.run_id = new_id()
         return
-    run._parent = current(session)
+    run._parent = current(for_parent=True)
+    run._shared = _shared()
     first = run._parent is None
     joined = join.take_join() if first else None
     attempt = join.take_attempt() if first and joined is None else None
@@ -53,21 +55,29 @@ def begin(run: "Run", given: "Mapping[str, Any]") -> None:
     session.drainer()
 
 
-def current(session: "Session | None" = None) -> "Run | None":
-    """The run that this code works in: of this context, else the newest open one, else that of the environment."""
+def current(*, for_parent: bool = False) -> "Run | None":
+    """The run that this code works in: of this context, else of the main thread, else that of the environment."""
     from statustui.record import handoff
     from statustui.record.run import current_run
 
     run = current_run.get()
     if run is not None and run._state == "open":
         return run
-    for one in state.every():
-        for found in reversed(tuple(one.runs.values())):
-            if found._block or session is None:
-                return found
-        for found in reversed(tuple(one.views.values())):
-            return found
-    return handoff.from_environment()
+    sessions = state.every()
+    opened = [found for one in sessions for found in one.runs.values() if found._shared is not None]
+    shared = [found for found in opened if found._shared]
+    if not shared and len(opened) == 1 and not for_parent:
+        shared = opened
+    shared = shared or [found for one in sessions for found in one.views.values()]
+    return shared[-1] if shared else handoff.from_environment()
+
+
+def _shared() -> bool:
+    """True where threads of the program may take a run for theirs: begun by the main thread, outside an event loop."""
+    threading, events = sys.modules.get("threading"), sys.modules.get("asyncio.events")
+    if threading is not None and threading.main_thread().ident != _thread.get_ident():
+        return False
+    return events is None or events._get_running_loop() is None
 
 
 def _task(given: "Mapping[str, Any]") -> str:

@@ -63,6 +63,7 @@ def _driven(run: Run, generator: "Generator[Any, Any, Any]") -> "Generator[Any, 
     sent: Any = None
     thrown: BaseException | None = None
     with run:
+        run._shared = None
         inside, _ = current_run.get(), current_run.set(before)
         while True:
             outer = current_run.get()

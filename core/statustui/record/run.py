@@ -30,8 +30,8 @@ class Run:
     """One run of a task: a context manager (also ``async with``) and a decorator. Made by :func:`statustui.run`."""
 
     __slots__ = (
-        "_announced", "_block", "_failed", "_foreign", "_given", "_message", "_numbers", "_parent", "_pending",
-        "_percent", "_session", "_started", "_state", "_stopped", "_subs", "run_id", "task",
+        "_announced", "_failed", "_foreign", "_given", "_message", "_numbers", "_parent", "_pending",
+        "_percent", "_session", "_shared", "_started", "_state", "_stopped", "_subs", "run_id", "task",
     )  # fmt: skip
 
     def __init__(self, given: "Mapping[str, Any]") -> None:
@@ -47,7 +47,7 @@ class Run:
         self._session: Session | None = None
         self._state = "new"  # new, open, ended
         self._foreign = False
-        self._block = False
+        self._shared: bool | None = False  # True: for every thread; None: for nobody but its own generator
         self._parent: Run | None = None
         self._started = 0.0
         self._stopped = ""
@@ -127,7 +127,6 @@ class Run:
     def __enter__(self) -> "Self":
         try:
             self._begin_run()
-            self._block = True
             current_run.set(self)
         except Exception as error:
             border.swallow(error, "start")

@@ -123,9 +123,8 @@ class Track(Base["T"]):
                 sub.end(status, error=error)
 
     def __length_hint__(self) -> int:
-        """How many items there will be, as far as it is known."""
-        total = self._total if self._total is not None else _length(self._iterable)
-        return 0 if total is None else min(total, _MANY)
+        """How many items there will be, as the iterable itself has it: ``list()`` takes room for as many."""
+        return _length(self._iterable) or 0
 
     def __repr__(self) -> str:
         return f"<statustui.Track {self._name!r}>"

@@ -1,0 +1,570 @@
+"""Recording runs and subtasks: what is told, how things end, and that bad input neither raises nor corrupts."""
+
+import asyncio
+import copy
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import statustui
+from statustui.record import border, context, state
+from support.recording import environment, only_run, recorded, run_script
+
+
+@pytest.fixture(autouse=True)
+def strict(monkeypatch: pytest.MonkeyPatch, env: Path) -> Iterator[None]:
+    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
+    monkeypatch.setattr(border, "strict", True)
+    state.sessions.clear()
+    yield
+    state.stop_timer()
+    state.sessions.clear()
+
+
+def by_task(state_dir: Path) -> dict[str, Any]:
+    return {run.start["task"]: run for run in recorded(state_dir).values()}
+
+
+# --- importing ---------------------------------------------------------------------------------------------------
+
+
+def test_importing_it_loads_nothing_and_starts_nothing() -> None:
+    code = (
+        "import sys, os; import statustui; bad = {'sqlalchemy','textual','psutil','subprocess','asyncio','json','typing'};"
+        "print(sorted(bad & set(sys.modules)), len(os.listdir('/proc/self/task')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == "[] 1\n"
+
+
+def test_recording_loads_no_database_and_no_terminal_library() -> None:
+    code = (
+        "import sys, statustui\nwith statustui.run('x') as run:\n    list(run.track([1], 'y'))\n"
+        "print(sorted({'sqlalchemy','textual','psutil','subprocess','asyncio','rich','click'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_public_face_is_what_it_says() -> None:
+    for name in statustui.__all__:
+        assert getattr(statustui, name) is not None
+    assert set(statustui.__all__) <= set(dir(statustui))
+    with pytest.raises(AttributeError):
+        statustui.nothing  # noqa: B018
+
+
+# --- what is told ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_tells_where_it_comes_from(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("SOME_SECRET", "x")
+    with statustui.run(
+        "DAILY_01_x", subtasks=2, params={"rounds": 3, "password": "p"}, tags=["a", "b"], label="Delaware"
+    ):
+        pass
+    start = only_run(state_dir).start
+    assert (start["task"], start["stage"], start["type"], start["total"]) == ("DAILY_01_x", "DAILY", "python", 2)
+    assert start["params"] == {"rounds": 3, "password": "[redacted]"}
+    assert (start["tags"], start["label"], start["cwd"]) == (["a", "b"], "Delaware", os.getcwd())
+    assert start["env"]["TZ"] == "UTC"
+    assert "SOME_SECRET" not in start["env"]
+    assert isinstance(start["args"], list)
+
+
+def test_a_run_without_a_name_has_the_scripts(env: Path, state_dir: Path) -> None:
+    run_script(env / "nightly_load.py", "import statustui\nwith statustui.run(): pass\n")
+    run = only_run(state_dir)
+    assert run.start["task"] == "nightly_load"
+    assert run.start["script_path"] == str(env / "nightly_load.py")
+    assert (run.end["status"], "error" in run.end) == ("finished", False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "name"),
+    [(["-c", "X"], None, "python -c"), (["-"], "X", "stdin"), (["-m", "pack"], None, "pack"), (["pack"], None, "pack")],
+)
+def test_names_where_there_is_no_script(
+    arguments: list[str], stdin: str | None, name: str, env: Path, state_dir: Path
+) -> None:
+    code = "import statustui\nwith statustui.run(): pass\n"
+    (env / "pack").mkdir()
+    (env / "pack" / "__main__.py").write_text(code)
+    command = [sys.executable, *[code if word == "X" else word for word in arguments]]
+    text = code if stdin else ""
+    subprocess.run(command, input=text, text=True, env=environment(), cwd=env, check=True)
+    assert only_run(state_dir).start["task"] == name
+
+
+def test_output_to_a_file_is_the_log(env: Path, state_dir: Path) -> None:
+    log = env / "out.log"
+    log.write_text("from an earlier run\n")
+    with log.open("a") as out:
+        code = "import statustui\nwith statustui.run('x'): print('hello')\n"
+        subprocess.run([sys.executable, "-c", code], env=environment(), stdout=out, check=True)
+    start = only_run(state_dir).start
+    assert (start["log_path"], start["log_start"]) == (str(log), 20)
+    assert start["log_inode"] == log.stat().st_ino
+
+
+def test_the_launch_file_has_the_true_arguments_and_the_journal_does_not(env: Path, state_dir: Path) -> None:
+    code = "import statustui\nwith statustui.run('x') as run: print(run.run_id)\n"
+    done = run_script(env / "x.py", code, "--password", "hunter2", "--rows=5")
+    from statustui.journal import launch
+
+    record = launch.read(str(state_dir), done.stdout.strip())
+    assert record["argv"] == [sys.executable, str(env / "x.py"), "--password", "hunter2", "--rows=5"]
+    run = only_run(state_dir)
+    assert run.start["args"] == [str(env / "x.py"), "--password", "[redacted]", "--rows=5"]
+    journals = b"".join(path.read_bytes() for path in state_dir.glob("spool/*/*/*/*") if path.is_file())
+    assert b"hunter2" not in journals
+
+
+def test_a_deleted_working_directory(env: Path, state_dir: Path) -> None:
+    gone = env / "gone"
+    gone.mkdir()
+    code = "import os, statustui\nos.rmdir(os.getcwd())\nwith statustui.run('x'): pass\n"
+    script = env / "x.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, str(script)], env=environment(), cwd=gone, capture_output=True, check=True)
+    assert done.stderr == b""
+    assert "cwd" not in only_run(state_dir).start
+
+
+def test_the_commit_is_read_without_a_process(env: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    git = env / "repo" / ".git"
+    (git / "refs" / "heads").mkdir(parents=True)
+    deep = env / "repo" / "a" / "b"
+    deep.mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert context.git_commit(str(deep)) is None
+    (git / "packed-refs").write_text(f"# pack-refs with: peeled\n{commit} refs/heads/main\n")
+    assert context.git_commit(str(deep)) == commit
+    (git / "refs" / "heads" / "main").write_text("f" * 40 + "\n")
+    assert context.git_commit(str(deep)) == "f" * 40
+    tree = env / "tree"
+    tree.mkdir()
+    (git / "worktrees" / "tree").mkdir(parents=True)
+    (git / "worktrees" / "tree" / "HEAD").write_text("ref: refs/heads/main\n")
+    (git / "worktrees" / "tree" / "commondir").write_text("../..\n")
+    (tree / ".git").write_text(f"gitdir: {git}/worktrees/tree\n")
+    assert context.git_commit(str(tree)) == "f" * 40
+    (git / "worktrees" / "tree" / "HEAD").write_text(commit + "\n")
+    assert context.git_commit(str(tree)) == commit
+    assert context.git_commit(None) is None
+
+
+# --- subtasks ----------------------------------------------------------------------------------------------------
+
+
+def test_subtasks_count_and_end(state_dir: Path) -> None:
+    with statustui.run("x") as run:
+        with run.subtask("write", total=8, unit="rows", weight=3) as sub:
+            sub.advance()
+            sub.advance(4, message="Delaware")
+            assert (sub.complete, sub.total) == (5, 8)
+            sub.update(total=10)
+        with run.subtask("skip") as sub:
+            sub.skip("nothing to do")
+        run.subtask("by hand").end("failed", error="no")
+    recorded_run = only_run(state_dir)
+    write = recorded_run.named("write")
+    assert (write.complete, write.total, write.weight, write.status) == (5, 10, 3, "completed")
+    assert write.message == "Delaware"
+    assert recorded_run.named("skip").status == "skipped"
+    assert recorded_run.named("skip").message == "nothing to do"
+    assert recorded_run.named("by hand").error == "no"
+
+
+def test_a_nested_subtask_makes_the_outer_a_heading(state_dir: Path) -> None:
+    with statustui.run("x") as run, run.subtask("outer") as outer:
+        with run.subtask("inner 1"):
+            pass
+        list(run.track([1], "inner 2"))
+        outer.subtask("inner 3").end()
+    run_ = only_run(state_dir)
+    assert run_.named("outer").heading
+    assert [sub.parent for sub in run_.leaves] == [1, 1, 1]
+
+
+def test_announced_subtasks_keep_their_numbers(state_dir: Path) -> None:
+    with statustui.run("x") as run:
+        run.subtasks({"a": 1, "b": 5})
+        with run.subtask("b"):
+            pass
+        with run.subtask("c"):
+            pass
+    run_ = only_run(state_dir)
+    assert {number: (sub.name, sub.announced) for number, sub in run_.subs.items()} == {
+        1: ("a", True),
+        2: ("b", False),
+        3: ("c", False),
+    }
+    assert run_.named("b").weight == 5
+
+
+def test_64_threads_count_exactly(state_dir: Path) -> None:
+    with statustui.run("x") as run, run.subtask("count") as sub:
+
+        def work() -> None:
+            for _ in range(2_000):
+                sub.advance()
+
+        threads = [threading.Thread(target=work) for _ in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert only_run(state_dir).named("count").complete == 128_000
+
+
+def test_progress_of_the_whole(state_dir: Path, wait_for: Callable[..., None]) -> None:
+    with statustui.run("x") as run:
+        run.message = "half way"
+        run.percent = 50
+        wait_for(lambda: (only_run(state_dir).message, only_run(state_dir).percent) == ("half way", 50))
+        run.percent = None
+        assert only_run(state_dir).info["percent"] is None
+        run.metric("rows", 5)
+        run.metric("nothing", None)
+        run.log("reached", detail="more")
+    run_ = only_run(state_dir)
+    assert run_.metrics == {"rows": 5, "nothing": None}
+    assert [(event["message"], event["detail"]) for event in run_.events] == [("reached", "more")]
+
+
+# --- nesting, decorators, asyncio --------------------------------------------------------------------------------
+
+
+def test_runs_nest(state_dir: Path) -> None:
+    with statustui.run("outer") as outer:
+        assert statustui.current() is outer
+        with statustui.run("inner") as inner:
+            assert statustui.current() is inner
+        assert statustui.current() is outer
+    runs = by_task(state_dir)
+    assert runs["inner"].start["parent"] == outer.run_id
+    assert "parent" not in runs["outer"].start
+    assert not statustui.current()
+
+
+def test_a_thread_works_in_the_run_around_it() -> None:
+    with statustui.run("x") as run:
+        found: list[statustui.Run] = []
+        thread = threading.Thread(target=lambda: found.append(statustui.current()))
+        thread.start()
+        thread.join()
+        assert found == [run]
+
+
+def test_outside_a_run_nothing_happens(state_dir: Path) -> None:
+    run = statustui.current()
+    run.metric("x", 1)
+    run.log("x")
+    run.message = "x"
+    with run.subtask("x", total=3) as sub:
+        sub.advance()
+        sub.update(complete=2, message="x")
+    assert not run
+    assert recorded(state_dir) == {}
+
+
+def test_decorated_functions(state_dir: Path) -> None:
+    @statustui.run("named", stage="S")
+    def one(a: int) -> int:
+        return a + 1
+
+    @statustui.run
+    def two() -> str:
+        return statustui.current().task
+
+    assert (one(1), one(2), two()) == (2, 3, "two")
+    assert two.__name__ == "two"
+    assert sorted(run.start["task"] for run in recorded(state_dir).values()) == ["named", "named", "two"]
+
+
+def test_decorated_coroutines_and_generators(state_dir: Path) -> None:
+    @statustui.run("coroutine")
+    async def one() -> int:
+        await asyncio.sleep(0)
+        return 5
+
+    @statustui.run("generator")
+    def two(n: int) -> Iterator[int]:
+        for i in range(n):
+            assert statustui.current().task == "generator"
+            yield i
+
+    @statustui.run("async generator")
+    async def three() -> AsyncIterator[int]:
+        yield 1
+
+    async def all_of(source: AsyncIterator[int]) -> list[int]:
+        return [item async for item in source]
+
+    assert asyncio.run(one()) == 5
+    seen = []
+    for item in two(3):
+        assert not statustui.current(), "a generator's run is not its caller's"
+        seen.append(item)
+    assert seen == [0, 1, 2]
+    assert next(iter(two(3))) == 0
+    assert asyncio.run(all_of(three())) == [1]
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(_failing())
+    runs = recorded(state_dir).values()
+    assert sorted((run.start["task"], run.end["status"]) for run in runs) == [
+        ("async generator", "finished"),
+        ("coroutine", "finished"),
+        ("failing", "failed"),
+        ("generator", "finished"),
+        ("generator", "finished"),
+    ]
+
+
+@statustui.run("failing")
+async def _failing() -> None:
+    await asyncio.sleep(0)
+    1 / 0  # noqa: B018
+
+
+def test_tasks_of_one_loop_have_their_own_runs(state_dir: Path) -> None:
+    async def work(name: str) -> None:
+        async with statustui.run(name) as run:
+            for _ in run.track(range(3), "loop"):
+                await asyncio.sleep(0)
+                assert statustui.current() is run
+
+    async def main() -> None:
+        await asyncio.gather(*(work(f"task {n}") for n in range(5)))
+
+    asyncio.run(main())
+    runs = by_task(state_dir)
+    assert len(runs) == 5
+    assert all(run.named("loop").complete == 3 for run in runs.values())
+
+
+# --- ends --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "message"),
+    [
+        (KeyError("FIPS"), "failed", "KeyError", "'FIPS'"),
+        (SystemExit(3), "failed", "SystemExit", "exit status 3"),
+        (SystemExit("no input"), "failed", "SystemExit", "no input"),
+        (SystemExit(0), "finished", None, None),
+        (SystemExit(), "finished", None, None),
+        (KeyboardInterrupt(), "cancelled", None, None),
+        (asyncio.CancelledError(), "cancelled", None, None),
+        (GeneratorExit(), "finished", None, None),
+        (subprocess.TimeoutExpired("x", 3), "failed", "subprocess.TimeoutExpired", None),
+    ],
+)
+def test_ends_of_a_block(
+    error: BaseException, status: str, kind: str | None, message: str | None, state_dir: Path
+) -> None:
+    with pytest.raises(type(error)), statustui.run("x") as run, run.subtask("part"):
+        raise error
+    run_ = only_run(state_dir)
+    assert run_.end["status"] == status
+    assert run_.named("part").status == {"finished": "completed"}.get(status, status)
+    if kind is None:
+        assert "error" not in run_.end
+    else:
+        assert run_.end["error"]["type"] == kind
+        assert run_.end["error"]["subtask"] == 1
+        assert len(run_.end["error"]["fingerprint"]) == 12
+        if message is not None:
+            assert run_.end["error"]["message"] == message
+
+
+def test_a_traceback_has_no_local_variables(state_dir: Path) -> None:
+    def deep() -> None:
+        token = "s3cr3t-value"
+        raise ValueError(f"no {len(token)}")
+
+    with pytest.raises(ValueError, match="no 12"), statustui.run("x"):
+        deep()
+    detail = only_run(state_dir).end["error"]["detail"]
+    assert "in deep" in detail
+    assert "raise ValueError" in detail
+
+
+def test_failures_of_one_kind_have_one_fingerprint(state_dir: Path) -> None:
+    for n, key in enumerate(("FIPS", "NAME")):
+        with pytest.raises(KeyError), statustui.run("x") as run, run.subtask(f"Load file {n}"):
+            raise KeyError(key)
+    with pytest.raises(KeyError), statustui.run("x") as run, run.subtask("Something else"):
+        raise KeyError("FIPS")
+    prints = [run_.end["error"]["fingerprint"] for run_ in recorded(state_dir).values()]
+    assert len(set(prints)) == 2
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_the_end_is_written_once(state_dir: Path) -> None:
+    with statustui.run("x") as run:
+        run.finish("early")
+        run.fail("late")
+        run.finish()
+    assert only_run(state_dir).end["status"] == "finished"
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+    def __float__(self) -> float:
+        raise RuntimeError("no number")
+
+
+BAD: list[Any] = [
+    math.nan, math.inf, -math.inf, -5, 2**63, 2**200, 1e308, Decimal("NaN"), Decimal(3), Fraction(7, 2), True, None,
+    "12", b"\xff", "\0", "\udcff\ud800", object(), Hostile(), [], {}, "x" * 1_000_000, "\x1b]52;c;x\x07",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: type(bad).__name__)
+def test_no_value_raises_or_corrupts(bad: Any, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(border, "strict", False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with statustui.run(
+            bad, stage=bad, subtasks=bad, params=bad, tags=bad if isinstance(bad, list) else [bad], label=bad
+        ) as run:
+            run.message = bad
+            run.percent = bad
+            run.metric(bad, bad)
+            run.log(bad, kind=bad, detail=bad)
+            with run.subtask(bad, total=bad, unit=bad, weight=bad) as sub:
+                sub.advance(bad)
+                sub.advance(1, message=bad)
+                sub.update(complete=bad, total=bad, percent=bad, message=bad)
+                for one in state.every():
+                    one.show()
+            list(run.track([1, 2], bad, total=bad, unit=bad, weight=bad))
+    run_ = only_run(state_dir)
+    assert run_.end["status"] == "finished"
+    assert all(0 <= sub.complete < 2**63 for sub in run_.subs.values())
+
+
+def test_counts_that_make_no_sense_are_kept_as_they_are_told(state_dir: Path) -> None:
+    with statustui.run("x") as run, run.subtask("s", total=10) as sub:
+        sub.update(complete=12)
+        sub.update(complete=-3)
+        assert sub.complete == 0
+        sub.update(complete=25)
+    assert (only_run(state_dir).named("s").complete, only_run(state_dir).named("s").total) == (25, 10)
+
+
+def test_a_message_of_100_mb_costs_nothing(state_dir: Path) -> None:
+    huge = "m" * 100_000_000
+    with statustui.run("x") as run, run.subtask("s") as sub:
+        begin = time.perf_counter()
+        sub.advance(1, message=huge)
+        run.log(huge)
+        assert time.perf_counter() - begin < 0.05
+    assert "100,000,000 characters" in only_run(state_dir).events[0]["message"]
+
+
+def test_a_call_that_does_not_fit_is_a_type_error() -> None:
+    with statustui.run("x") as run, run.subtask("s") as sub:
+        for wrong in (
+            lambda: sub.advance(1, "m", 3),  # type: ignore[call-arg]
+            lambda: sub.update(bogus=1),  # type: ignore[call-arg]
+            lambda: run.metric("x"),  # type: ignore[call-arg]
+            lambda: statustui.run("x", bogus=1),  # type: ignore[call-overload]
+        ):
+            with pytest.raises(TypeError):
+                wrong()
+
+
+def test_swallowed_errors_are_told_in_the_journal(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(border, "strict", False)
+    with statustui.run("x") as run, run.subtask("s") as sub:
+        sub.advance("many")  # type: ignore[arg-type]
+        sub.advance("more")  # type: ignore[arg-type]
+    (event,) = only_run(state_dir).events
+    assert event["message"] == "2 recording calls failed, first: advance: ValueError: advance() of no number: many"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_switched_off(monkeypatch: pytest.MonkeyPatch, state_dir: Path) -> None:
+    monkeypatch.setenv("STATUSTUI_DISABLE", "1")
+    with statustui.run("x") as run, run.subtask("s") as sub:
+        assert list(run.track([1, 2], "loop")) == [1, 2]
+        sub.advance()
+        run.metric("a", 1)
+    assert not run
+    assert list(state_dir.iterdir()) == []
+
+
+def test_a_configuration_that_can_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(border, "strict", False)
+    monkeypatch.setenv("STATUSTUI_STORE", "mysql://x/y")
+    with statustui.run("x") as run:
+        assert list(run.track([1, 2], "loop")) == [1, 2]
+    assert not run
+
+
+# --- handing over ------------------------------------------------------------------------------------------------
+
+
+def test_copies_in_one_process_are_the_same_objects() -> None:
+    with statustui.run("x") as run, run.subtask("s") as sub:
+        assert pickle.loads(pickle.dumps(sub)) is sub
+        assert copy.deepcopy(run) is run
+        assert len(pickle.dumps(run.context())) < 500
+
+
+def test_a_join_token_is_used_once_and_only_by_the_child(env: Path, state_dir: Path) -> None:
+    from statustui.journal.identity import start_tick
+    from statustui.model.ids import new_id
+
+    code = """
+        import os, statustui
+        with statustui.run("first"): pass
+        with statustui.run("second"): pass
+        print("STATUSTUI_JOIN" in os.environ)
+    """
+    run_id = new_id()
+    good = f"{run_id}:{os.getpid()}:{start_tick()}"
+    done = run_script(env / "x.py", code, env=environment(STATUSTUI_JOIN=good))
+    assert (done.stdout, done.stderr) == ("False\n", "")
+    runs = by_task(state_dir)
+    assert (runs["first"].start["run"], runs["first"].start["prestarted"]) == (run_id, True)
+    assert (runs["second"].start["parent"], "prestarted" in runs["second"].start) == (run_id, False)
+    assert not (state_dir / "launch" / f"{run_id}.json").exists(), "the wrapper's launch file is not ours to write"
+    for bad in (f"{run_id}:1:5", f"{run_id}:{os.getpid()}:5", "x", f"../../x:{os.getpid()}:{start_tick()}"):
+        run_script(env / "x.py", code.replace('"first"', '"other"'), env=environment(STATUSTUI_JOIN=bad))
+    assert all("prestarted" not in run.start for run in recorded(state_dir).values() if run.start["task"] == "other")
+
+
+def test_a_program_started_for_a_run_is_its_child(env: Path, state_dir: Path) -> None:
+    with statustui.run("parent") as run:
+        code = "import statustui\nwith statustui.run('child'): pass\nstatustui.current().log('from the child')\n"
+        run_script(env / "x.py", code, env=environment(**run.context().env()))
+    runs = by_task(state_dir)
+    assert runs["child"].start["parent"] == run.run_id
+    assert [event["message"] for event in runs["parent"].events] == ["from the child"]
