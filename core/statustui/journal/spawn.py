@@ -1,5 +1,6 @@
 """Starting the drainer, without the program that starts it noticing: no child, no signal, no descriptor, no output."""
 
+import fcntl
 import os
 import sys
 import time
@@ -124,6 +125,10 @@ def _claim(spool: str) -> bool:
     path = f"{spool}/drainer.start"
     fd = open_private(path, os.O_WRONLY | os.O_CREAT)
     try:
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False  # somebody is just doing it
         age = time.time() - os.fstat(fd).st_mtime
         if os.fstat(fd).st_size and 0 <= age < RETRY_S:
             return False
