@@ -185,7 +185,9 @@ class SafeDriver(LinuxDriver):
                     data = os.read(self.fileno, 4096)
                     if not data:
                         self._gone()
-                    for message in parser.feed(decode(data)) if data else ():
+                    text = decode(data)
+                    # No text to the parser means the end of the input, for good.
+                    for message in parser.feed(text) if text else ():
                         self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
