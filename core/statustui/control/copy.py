@@ -9,7 +9,7 @@ from statustui.control.logcopy import LogCopy
 from statustui.control.streams import Route
 
 _CHUNK = 65_536
-# After the command's end this much is still taken from a pipe that others hold open: more than pipe or terminal can hold.
+# Taken after the end from a pipe that others hold open: more than a pipe or terminal can hold.
 _LEFT_OVER = 1 << 20
 
 

@@ -19,8 +19,8 @@ _FOLLOW_SIZE_MS = 500
 
 class Helper:
     """The helper's side. Lines that it sends: ``P pid``, ``E errno``, ``S signal`` (stopped), ``X status open failed``
-    (ended, output delivered), ``D open failed`` (output delivered), ``W`` (size changed). It is told: ``F`` go on in the
-    foreground, ``B`` in the background, ``H`` hang up, ``Q`` the command has ended.
+    (ended, output delivered), ``D open failed`` (output delivered), ``W`` (size changed). It is told: ``F`` go on in
+    the foreground, ``B`` in the background, ``H`` hang up, ``Q`` the command has ended.
     """
 
     def __init__(self, plan: Plan, log: LogCopy | None, signals: Signals, up: int, down: int) -> None:

@@ -84,7 +84,7 @@ def parse(argv: list[str]) -> Options:
             setattr(options, name[2:].replace("-", "_"), True)
         elif name in _VALUES:
             if not equals:
-                if not rest:
+                if not rest or rest[0] == "--":
                     raise UsageError(f"{name} needs a value")
                 value = rest.pop(0)
             setattr(options, name[2:].replace("-", "_"), _checked(name, value))
@@ -148,7 +148,7 @@ def describe(argv: list[str]) -> Command:
 
 
 def read_env_file(path: str) -> dict[str, str]:
-    """The variables of a file of ``NAME=value`` lines; ``export``, quotes around a value and ``#`` lines are understood.
+    """The variables of a file of ``NAME=value`` lines; ``export`` and quotes around a value are understood.
 
     Raises:
         OSError: it can not be read.

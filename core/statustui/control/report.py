@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from statustui.control import spawn, tail
 from statustui.control.options import Command, Options
-from statustui.control.streams import FILE, Plan, path_of, position
+from statustui.control.streams import FILE, Plan
 from statustui.errors import StatustuiError
 from statustui.journal.writer import Writer
 from statustui.model.stage import DEFAULT_PREFIXES, stage_of
@@ -47,15 +47,11 @@ class Log:
         """(path, first byte) of further files with output of this run."""
         files = [end for end in plan.ends[1:] if end.kind == FILE]
         for end in files:
-            path = path_of(end)
-            if path is None:
+            if end.path is None or end.path in (self.path, *(other for other, _ in self.others)):
                 continue
-            known = [self.path, *(other for other, _ in self.others)]
-            if path in known:
-                continue
-            self.others.append((path, position(end.fd)))
-        if self.others and (copy is None or start == 0):
-            # The file that the person named is the log; a copy of the other stream stays beside it for the tail.
+            self.others.append((end.path, end.position))
+        if self.others:
+            # The file that the output goes to is the log; a copy of the other stream stays beside it for the tail.
             (self.path, self.start), rest = self.others[0], self.others[1:]
             self.others = rest if copy is None else [*rest, (copy, start)]
         if self.path is not None:

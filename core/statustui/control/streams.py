@@ -1,7 +1,7 @@
 """Where the command's stdout and stderr go, decided from what ours are.
 
-A regular file is inherited untouched and is the log. A terminal becomes a pseudo-terminal, so that the program still sees
-one. A pipe or socket is copied through a pipe. Anything else, such as /dev/null, is inherited.
+A regular file is inherited untouched and is the log. A terminal becomes a pseudo-terminal, so that the program still
+sees one. A pipe or socket is copied through a pipe. Anything else, such as /dev/null, is inherited.
 """
 
 import errno
@@ -16,11 +16,14 @@ CLOSED, FILE, TERMINAL, PIPE, DEVICE = "closed", "file", "terminal", "pipe", "de
 class End:
     """What one of our descriptors 0, 1, 2 is."""
 
-    __slots__ = ("fd", "identity", "inode", "kind")
+    __slots__ = ("fd", "identity", "kind", "path", "position")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.inode = 0
+        self.path: str | None = None
+        """Path of a regular file, where the system tells."""
+        self.position = 0
+        """Where the next byte goes in a regular file."""
         self.identity: tuple[int, ...] = (fd,)
         """Equal for two descriptors of one file, pipe or terminal."""
         try:
@@ -28,10 +31,11 @@ class End:
         except OSError:
             self.kind = CLOSED
             return
-        self.inode = found.st_ino
         self.identity = (found.st_dev, found.st_ino)
         if stat.S_ISREG(found.st_mode):
             self.kind = FILE
+            self.path = _path_of(self)
+            self.position = _position(fd)
         elif stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode):
             self.kind = PIPE
         elif stat.S_ISCHR(found.st_mode) and os.isatty(fd):
@@ -59,7 +63,7 @@ class Route:
 class Plan:
     """What the command gets, and what we copy."""
 
-    __slots__ = ("ends", "log_file", "routes", "session")
+    __slots__ = ("ends", "routes", "session")
 
     def __init__(self, ends: tuple[End, End, End], routes: list[Route]) -> None:
         self.ends = ends
@@ -69,8 +73,6 @@ class Plan:
             main is not None and ends[0].kind == ends[1].kind == TERMINAL and ends[0].identity == ends[1].identity
         )
         """True: the command gets a session of its own on a pseudo-terminal, for its keyboard too."""
-        self.log_file: End | None = next((end for end in ends[1:] if end.kind == FILE), None)
-        """The regular file that is the log; None when there is none."""
 
 
 def decide(options: Options) -> Plan:
@@ -113,7 +115,7 @@ def _occupy(fd: int) -> None:
         os.close(null)
 
 
-def path_of(end: End) -> str | None:
+def _path_of(end: End) -> str | None:
     """Path of the regular file behind a descriptor, where the system tells and it is still there."""
     try:
         path = os.readlink(f"/proc/self/fd/{end.fd}")
@@ -137,7 +139,7 @@ def _path_by_fcntl(fd: int) -> str | None:
         raise
 
 
-def position(fd: int) -> int:
+def _position(fd: int) -> int:
     """Where the next byte goes: the end of a file opened for appending, else the offset."""
     import fcntl
 

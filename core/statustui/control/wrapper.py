@@ -48,8 +48,8 @@ def main(argv: list[str]) -> int:
 class _Wrapper:
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.plan = streams.decide(options)  # before we open anything: it may be that 0, 1 or 2 are closed
         self.signals = Signals()
-        self.plan = streams.decide(options)
         self.command = wanted.describe(options.argv)
         self.settings = self._settings()
         self.env = dict(os.environ)
