@@ -28,7 +28,7 @@ _URL = re.compile(r"(://[^\s/:@?#\"']{0,200}:)[^\s/?#\"']{1,1000}@")
 _HEADER = re.compile(
     r"(?i)(?<![a-z0-9])((?:proxy-)?authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
     r"(?:(?:basic|bearer|digest|token|apikey|negotiate|aws4-hmac-sha256)\s{1,4})?)[^\s\"',;]{3,}"
-    r"|(?<![a-z0-9])((?:set-)?cookie\s{0,4}:\s{0,4})[^\r\n\"']{3,}"
+    r"|(?<![a-z0-9])((?:set-)?cookie\s{0,4}:\s{0,4})[^\s=\"']{1,100}=[^\r\n\"']*"
     r"|(?<![a-z0-9])(bearer\s{1,4})[a-z0-9._~+/=-]{12,}"
 )
 _VALUE = r"(\"(?:[^\"\\\n]|\\.){0,4000}\"?|'(?:[^'\\\n]|\\.){0,4000}'?|[^\s,;&|\"')}\]]+)"
@@ -144,7 +144,7 @@ def _option(match: re.Match[str]) -> str:
 
 def _harmless(value: str) -> bool:
     bare = value.strip("\"'")
-    return bare.lower() in _HARMLESS or bare.startswith((MARK, "$", "%(", "{{")) or bare.rstrip(".,") == MARK
+    return bare.lower() in _HARMLESS or bare.startswith((MARK[:-1], "$", "%(", "{{"))
 
 
 def _small_number(value: str) -> bool:

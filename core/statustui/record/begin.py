@@ -49,6 +49,7 @@ def begin(run: "Run", given: "Mapping[str, Any]") -> None:
     elif join.joined is not None:
         fields["parent"] = join.joined
     session.fact("run.start", run.run_id, **fields)
+    state.signals = signals
     signals.register(session)
     if first and joined is None:
         _leave_launch_file(run, fields, session)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _registered: list[signal.Signals] = []
 _file: int | None = None
+_mask: "set[signal.Signals | int] | None" = None
 
 
 def register(session: "Session") -> None:
@@ -37,6 +38,21 @@ def register(session: "Session") -> None:
             _registered.append(number)
     except (OSError, ValueError, RuntimeError):
         return  # no stack then; how it died is proven all the same
+
+
+def before_fork() -> None:
+    """Hold the signals back: one that meets the child before it has unregistered would write into the parent's file."""
+    global _mask
+    if _registered:
+        _mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # type: ignore[assignment]
+
+
+def after_fork() -> None:
+    """Let them through again."""
+    global _mask
+    mask, _mask = _mask, None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def forget() -> None:

@@ -15,6 +15,7 @@ from statustui.record import border, context
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    from types import ModuleType
     from typing import Any
 
     from statustui.config import Settings
@@ -31,6 +32,8 @@ _RESTART_IN_HOOK = sys.version_info < (3, 12)  # later versions warn at a fork w
 sessions: dict[tuple[str, str], "Session"] = {}
 """By (spool, role of a first writer); a program that writes to one store has one."""
 _timer: "_Timer | None" = None
+signals: "ModuleType | None" = None
+"""The module of that name, once a run has begun: a fork must not import."""
 _registered = False
 
 
@@ -237,6 +240,8 @@ def stop_timer(wait: float = 0.02) -> None:
 def _before_fork() -> None:
     try:
         stop_timer()
+        if signals is not None:
+            signals.before_fork()
         for one in every():
             for sub in tuple(one.open.values()):
                 sub._park()
@@ -245,6 +250,8 @@ def _before_fork() -> None:
 
 
 def _after_in_parent() -> None:
+    if signals is not None:
+        signals.after_fork()
     if _RESTART_IN_HOOK and any(one.open for one in every()):
         start_timer()
 
@@ -253,9 +260,9 @@ def _after_in_child() -> None:
     global _timer
     _timer = None
     try:
-        from statustui.record import signals
-
-        signals.forget()
+        if signals is not None:
+            signals.forget()
+            signals.after_fork()
         for one in every():
             one._shown = {}
             for run in one.runs.values():
