@@ -30,5 +30,19 @@ HOSTILE: tuple[str, ...] = (
     "", " ", "-rf", "../../etc/passwd", "'; DROP TABLE runs; --", "$(reboot)", "`id`", "%n%n%n", "nan", "None",
 )  # fmt: skip
 
-FOREIGN = (b"owned", b"cm0gLXJmIH4", b"\x1b]52", b"\x1b]0", b"\x1b]2;", b"\x1b]8", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x1bc", b"\x1b#", b"\x1b(")
+FOREIGN = (
+    b"owned",
+    b"cm0gLXJmIH4",
+    b"\x1b]52",
+    b"\x1b]0",
+    b"\x1b]2;",
+    b"\x1b]8",
+    b"\x1bP",
+    b"\x1b_",
+    b"\x1b^",
+    b"\x1bX",
+    b"\x1bc",
+    b"\x1b#",
+    b"\x1b(",
+)
 """Pieces that would show that something came through; the words may stand as text, but never behind an escape."""
