@@ -201,6 +201,7 @@ def _prepare(store: Store, connection: Connection) -> None:
             schema.metadata.create_all(connection)
             create_views(connection)
             store.database.guard(connection)
+            connection.execute(insert(schema.revisions).values(version_num=schema.REVISION))
             _describe(connection)
         elif version < schema.SCHEMA_VERSION:
             from statustui.store.migrate import upgrade  # alembic takes 0.3 s to import

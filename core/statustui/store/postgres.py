@@ -16,16 +16,19 @@ _LOCK = 0x7374_5549_0001
 _UNDEFINED = {"42P01", "3F000"}
 _PASSING = {"40001", "40P01", "55P03", "57014"}
 
-_ROLE_FUNCTION = """
+ROLE_GUARD = (
+    """
 CREATE FUNCTION requests_role() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.role := CASE WHEN TG_OP = 'INSERT' THEN session_user ELSE OLD.role END;
     RETURN NEW;
 END $$
-"""
-_ROLE_TRIGGER = """
+""",
+    """
 CREATE TRIGGER requests_role BEFORE INSERT OR UPDATE ON requests FOR EACH ROW EXECUTE FUNCTION requests_role()
-"""
+""",
+)
+"""Makes the server itself write down which role asks."""
 
 
 class Postgres:
@@ -121,8 +124,8 @@ class Postgres:
 
     def guard(self, connection: Connection) -> None:
         """The server itself writes down which role asks: no client can ask in another's name."""
-        connection.exec_driver_sql(_ROLE_FUNCTION)
-        connection.exec_driver_sql(_ROLE_TRIGGER)
+        for statement in ROLE_GUARD:
+            connection.exec_driver_sql(statement)
 
     def role(self, connection: Connection) -> str | None:
         """The database role of this session."""

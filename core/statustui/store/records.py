@@ -46,7 +46,7 @@ SELECT_EVENTS: Select[Any] = select(events, runs.c.run_id).select_from(
     events.outerjoin(runs, runs.c.id == events.c.run)
 )
 SELECT_REQUESTS: Select[Any] = select(requests)
-SELECT_HOSTS: Select[Any] = select(hosts).order_by(hosts.c.host, hosts.c.user)
+SELECT_HOSTS: Select[Any] = select(hosts)
 SELECT_TASKS: Select[Any] = select(tasks)
 
 

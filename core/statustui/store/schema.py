@@ -11,6 +11,8 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
+    String,
     Table,
     Text,
     false,
@@ -28,6 +30,11 @@ MIN_WRITER = 1
 APPLICATION_ID = 0x73745549
 """``stUI``: what SQLite files of ours carry in their header."""
 
+REVISION = "0001"
+"""The migration that leads to this schema."""
+REVISIONS = "schema_revision"
+"""Table in which alembic keeps what it has run."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_N_label)s",
@@ -44,6 +51,14 @@ meta = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
     comment="What the store is: schema version, min_reader, min_writer, a counter of people's changes",
+)
+
+revisions = Table(
+    REVISIONS,
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{REVISIONS}_pkc"),
+    comment="What alembic has run; of a name of our own, since the database may hold somebody else's alembic too",
 )
 
 hosts = Table(

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from functools import partial
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -68,9 +69,12 @@ class Sqlite:
         if self.read_only and not os.access(os.path.dirname(self.path), os.W_OK) and not _has_wal(self.path):
             # Without a -wal, and where none can be made, only this opens; nothing can be newer than the file then.
             uri += "&immutable=1"
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False, cached_statements=512
         )
+        # Text that another program stored may be no UTF-8: it is shown with replacement characters, not raised over.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        return connection
 
     def _check_readable(self, connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA query_only=ON")
