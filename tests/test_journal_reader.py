@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from statustui.journal.files import MAX_LINE, SPAN, prepare_spool
 from statustui.journal.reader import JournalReader, check, list_journals, remove_journal, understand
 from statustui.journal.writer import Writer
-from support.journals import errors, lines, program, records
+from support.journals import CORE, errors, lines, program, records
 
 JOURNAL = "01900000-0000-7000-8000-000000000000"
 FIRST = b'\n{"k":"writer","t":1.0,"m":1.0,"v":1,"journal":"01900000-0000-7000-8000-000000000000","pid":1}'
@@ -274,3 +274,13 @@ def test_reading_beside_a_writer_at_full_speed_gives_each_line_once(spool: Path)
     finally:
         process.wait(60)
     assert found == list(range(8000))
+
+
+def test_the_examples_of_the_format_are_records(spool: Path) -> None:
+    text = (CORE / "statustui" / "journal" / "FORMAT.md").read_text()
+    examples = text.split("An example of each:\n\n```\n")[1].split("\n```")[0]
+    put(spool, b"\n" + examples.encode())
+    assert errors(spool) == []
+    kinds = {str(record["k"]) for record in records(spool)}
+    table = text.split("## Kinds")[1].split("An example")[0]
+    assert kinds == {row.split("`")[1] for row in table.splitlines() if row.startswith("| `")} - {"k"}

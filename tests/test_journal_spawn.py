@@ -234,6 +234,22 @@ def test_with_a_handler_it_is_started_only_while_other_threads_block_the_signal(
     info(spool)
 
 
+def test_a_pipe_of_the_program_ends_when_the_program_closes_it(start: Start, spool: Path) -> None:
+    done = start(
+        """
+        import select
+        from statustui.journal import spawn
+        reader, writer = os.pipe()
+        os.set_inheritable(writer, True)
+        spawn._command = lambda *a: ["/bin/sleep", "2"]
+        assert ensure_drainer(spool)
+        os.close(writer)
+        print(select.select([reader], [], [], 0.5)[0] == [reader])
+        """
+    )
+    assert done.stdout.split() == ["True"], done.stderr
+
+
 def test_closed_standard_streams_do_not_hinder(start: Start, spool: Path) -> None:
     done = start(
         "os.closerange(0, 3); ok = ensure_drainer(spool); os._exit(not ok or os.path.exists('/proc/self/fd/0'))"

@@ -36,7 +36,7 @@ def hold(path: str) -> int:
         LockHeld: another process, or this one, holds it.
         OSError: the file cannot be opened.
     """
-    while True:
+    for _ in range(100):
         if _own(path) is not None:
             raise LockHeld(errno.EAGAIN, "held by this process", path)
         fd = move_high(open_private(path, os.O_RDWR | os.O_CREAT))
@@ -57,6 +57,7 @@ def hold(path: str) -> int:
             continue
         _held[found.st_dev, found.st_ino] = (os.getpid(), fd)
         return fd
+    raise OSError(errno.ESTALE, "the lock file is replaced all the time", path)
 
 
 def release(fd: int) -> None:

@@ -339,7 +339,7 @@ def list_journals(spool: str) -> list[str]:
 def remove_journal(spool: str, journal: str) -> None:
     """Delete all files of a journal whose writer is gone, its first line last."""
     numbers = JournalReader(spool, journal).segments()
-    names = [f"{spool}/{journal}.{suffix}" for suffix in ("slot", "counts", "stack", "lock")]
+    names = [f"{spool}/{journal}.{suffix}" for suffix in ("slot", "counts", "stack", "ack", "lock")]
     names += [segment_path(spool, journal, number) for number in reversed(numbers)]
     for name in names:
         try:

@@ -7,7 +7,6 @@ told in the journal when there is room again.
 
 import errno
 import itertools
-import json
 import os
 import time
 from _thread import allocate_lock
@@ -18,7 +17,6 @@ from statustui.journal import locks
 from statustui.journal.counts import CountsWriter
 from statustui.journal.files import (
     JOURNAL_LIMIT,
-    MAX_LINE,
     SEGMENT_BYTES,
     SPAN,
     make_private_dirs,
@@ -29,14 +27,13 @@ from statustui.journal.files import (
     segment_path,
 )
 from statustui.journal.identity import describe
-from statustui.journal.safe import MAX_TEXT, clean
+from statustui.journal.line import line_of
 from statustui.journal.slot import SlotWriter
 from statustui.model.ids import new_id
 
 if TYPE_CHECKING:
     from _thread import LockType
 
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 # What may go wrong with a disk or a value; all of it is counted, none of it reaches the program (P1).
 _FAILURES = (OSError, ValueError, TypeError, MemoryError, RecursionError, OverflowError, RuntimeError)
 _RETRY_S = 0.5
@@ -71,7 +68,6 @@ class _State:
         "journal",
         "lock",
         "offset",
-        "sealing",
         "segment",
         "slot",
         "started",
@@ -90,8 +86,8 @@ class _State:
         # Appends under way: token → the segment that they write to. A segment is sealed when none is left in it.
         self.inflight: dict[int, _Segment] = {}
         self.tokens: Iterator[int] = itertools.count()
-        self.unsealed: tuple[_Segment, ...] = ()
-        self.sealing: dict[int, object] = {}
+        # By number; whoever takes one out seals it.
+        self.unsealed: dict[int, _Segment] = {}
         # For slot and counts only; waited for briefly, never by a fact.
         self.guard = allocate_lock()
 
@@ -194,7 +190,7 @@ class Writer:
             The offset of the record, or -1 when it was dropped (and counted).
         """
         try:
-            return self._append(_line(kind, run, fields))
+            return self._append(line_of(kind, run, fields))
         except _FAILURES as error:
             self.failure = error
             self.dropped += 1
@@ -309,7 +305,8 @@ class Writer:
                 _seal(state)
         # Another thread may have appended meanwhile: then this is later than the record, never earlier.
         offset = segment.number * SPAN + end - len(line) + 1
-        state.offset = max(state.offset, offset)
+        if offset > state.offset:
+            state.offset = offset
         self.failure = None
         return offset
 
@@ -342,12 +339,11 @@ class Writer:
                 self._reopen(state, segment)  # the program closed our descriptor: the number may be its own file now
             elif found.st_nlink == 0:
                 self._rotate(state, segment)
-            elif self._fits(found.st_size, size) or not self._rotate(state, segment):
+            elif (
+                found.st_size + size <= self._segment_bytes or found.st_size < 4096 or not self._rotate(state, segment)
+            ):
                 return segment  # it has room, or another thread is just beginning the next
         raise OSError(errno.EIO, "no segment to write to")
-
-    def _fits(self, present: int, size: int) -> bool:
-        return present + size <= self._segment_bytes or present < 4096
 
     def _reopen(self, state: _State, old: _Segment) -> None:
         try:
@@ -382,7 +378,7 @@ class Writer:
             segment = _new_segment(segment_path(self.spool, state.journal, number), number, state.started)
         except FileExistsError:
             return False
-        state.unsealed = (*state.unsealed, old)
+        state.unsealed[old.number] = old
         state.segment = segment
         return True
 
@@ -398,7 +394,7 @@ class Writer:
         return total
 
     def _drops_line(self, told: tuple[int, int], drops: tuple[int, int]) -> bytes:
-        return _line("dropped", None, {"facts": drops[0] - told[0], "progress": drops[1] - told[1]})
+        return line_of("dropped", None, {"facts": drops[0] - told[0], "progress": drops[1] - told[1]})
 
     def _forked(self) -> None:
         """In a forked child: forget the parent's drops and take a new role; its journal is left alone."""
@@ -415,7 +411,7 @@ class Writer:
 
 def _new_segment(path: str, number: int, started: dict[str, Any]) -> _Segment:
     segment = _Segment(path, number, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)
-    line = _line("writer", None, started)
+    line = line_of("writer", None, started)
     try:
         if os.write(segment.fd, line) != len(line):
             raise OSError(errno.ENOSPC, "first line cut short", path)
@@ -426,54 +422,26 @@ def _new_segment(path: str, number: int, started: dict[str, Any]) -> _Segment:
     return segment
 
 
-def _line(kind: str, run: str | None, fields: dict[str, Any]) -> bytes:
-    record: dict[str, Any] = {"k": kind, "t": time.time(), "m": time.monotonic()}
-    if run is not None:
-        record["run"] = run
-    record.update(fields)
-    for value in fields.values():
-        if type(value) is str and len(value) > MAX_TEXT:
-            return _clean_line(record)
-    try:
-        text = _encode(record)
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        return _clean_line(record)
-    if len(text) > MAX_LINE - 2 or "\\u0000" in text or "\\ud" in text:
-        return _clean_line(record)
-    return b"\n" + text.encode("ascii")
-
-
-def _clean_line(record: dict[str, Any]) -> bytes:
-    """The line of a record that cannot be written as it is: made plain, then cut until it fits."""
-    for text, items in ((MAX_TEXT, 10_000), (8192, 1000), (1024, 100), (200, 20)):
-        line = _encode(clean(record, text=text, items=items))
-        if len(line) <= MAX_LINE - 2:
-            return b"\n" + line.encode("ascii")
-    head = {key: record[key] for key in ("k", "t", "m", "run", "n", "i", "status", "task") if key in record}
-    return b"\n" + _encode(clean(head, text=200, items=20)).encode("ascii")
-
-
 def _seal(state: _State) -> None:
     """End the segments that nobody writes to any more: a reader goes on to the next one only then.
 
     The seal is the mode 0400, which can be set on a full disk too.
     """
-    busy = {segment.number for segment in list(state.inflight.values())}
-    for old in state.unsealed:
-        mine = object()
-        if old.number in busy or state.sealing.setdefault(old.number, mine) is not mine:
+    for number in list(state.unsealed):
+        if any(segment.number == number for segment in list(state.inflight.values())):
             continue
+        old = state.unsealed.pop(number, None)
+        if old is None:
+            continue  # another thread is just doing it
         try:
             if not same_file(old.fd, old.dev, old.ino):
                 old.fd = open_private(old.path, os.O_WRONLY | os.O_APPEND)  # the program closed ours
             os.fchmod(old.fd, 0o400)
             os.close(old.fd)
         except FileNotFoundError:
-            pass  # deleted: there is nothing to end
+            continue  # deleted: there is nothing to end
         except OSError:
-            del state.sealing[old.number]  # no descriptor: the next append tries again
-            continue
-        state.unsealed = tuple(segment for segment in state.unsealed if segment is not old)
+            state.unsealed[number] = old  # no descriptor: the next append tries again
 
 
 def _close(state: _State) -> None:
@@ -482,7 +450,7 @@ def _close(state: _State) -> None:
 
 
 def _close_files(state: _State) -> None:
-    for segment in (*state.unsealed, state.segment):
+    for segment in (*state.unsealed.values(), state.segment):
         segment.close()
     if state.slot is not None:
         state.slot.close()
