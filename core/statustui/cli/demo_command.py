@@ -1,20 +1,64 @@
-"""``statustui demo``: answered by the demo itself."""
+"""``statustui demo``: real work over files that every machine has, and the monitor on it."""
+
+import os
+import sys
+from pathlib import Path
 
 import click
 
-from statustui.cli.session import Session
+from statustui.cli.output import warn
+from statustui.cli.session import NO, OK, Session, shared
+from statustui.config import display_url, load
+
+_ROUNDS = 10
+_QUICK = 1
 
 
-@click.command(
-    "demo",
-    short_help="Start real work and watch it.",
-    epilog="Example: statustui demo",
-    context_settings={"ignore_unknown_options": True},
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.command("demo", short_help="Start real work and watch it.", epilog="Example: statustui demo")
+@click.option("--rounds", type=click.IntRange(1, 100), help="How much work: about ten seconds a round on two cores.")
+@shared
 @click.pass_obj
-def command(session: Session, arguments: tuple[str, ...]) -> int:
-    """Start several real tasks, in a store of their own, and open the monitor on them."""
-    from statustui.demo import main
+def command(session: Session, rounds: int | None) -> int:
+    """Start several real tasks side by side and open the monitor on them.
 
-    return main(list(arguments))
+    Files of the Python standard library are hashed, compressed, parsed and indexed; two of the tasks fail, since the
+    files really do not decode or parse. They record themselves in a store of the demo's own, unless --store names one.
+    Without a terminal it waits for them and prints the status.
+    """
+    from statustui.demo import launch
+
+    home = Path(session.settings.state_dir) / "demo"
+    if session.store is None:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        session.store = str(home / "demo.db")
+        session.__dict__.pop("settings", None)
+    settings = load(store=session.store)
+    watched = sys.stdin.isatty() and sys.stderr.isatty() and not session.as_json
+    demo = launch(
+        store_url=settings.store_url, workdir=home / "work", rounds=rounds or (_ROUNDS if watched else _QUICK)
+    )
+    shown = display_url(settings.store_url)
+    if watched:
+        from statustui_tui.app import main
+
+        code = main(settings)
+        left = sum(process.poll() is None for process in demo.processes)
+        print(f"The demo is recorded in {shown}; look again with: statustui --store {_short(shown)}")
+        if left:
+            print(f"{left} of its tasks still run; they end by themselves.")
+        return code
+    print(f"statustui demo: {len(demo.processes)} tasks, recorded in {shown}", flush=True)
+    left = demo.wait()
+    if left:
+        warn(f"statustui demo: {left} tasks still run after ten minutes; see statustui --store {_short(shown)} status")
+        return NO
+    from statustui.cli.status_command import show_status
+
+    show_status(session)
+    return OK
+
+
+def _short(shown: str) -> str:
+    path = shown.removeprefix("sqlite:///")
+    home = os.path.expanduser("~")
+    return f"~{path[len(home) :]}" if path.startswith(home + "/") else path

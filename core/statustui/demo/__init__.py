@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def launch(*, store_url: str, workdir: Path, rounds: int = 3, environment: Mappi
 
 def _start(command: list[str], workdir: Path, name: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (workdir / "logs" / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=workdir,
             env=dict(env),
@@ -82,6 +83,10 @@ def _start(command: list[str], workdir: Path, name: str, env: Mapping[str, str])
             stderr=log,
             start_new_session=True,
         )
+    # They are busy by design; whoever watches them must not wait for a processor.
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, 10)
+    return process
 
 
 def _sources_to_compile(workdir: Path, rounds: int) -> Path:
