@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,17 @@ from statustui.machine import boot_id, pid_namespace
 from statustui.process import cgroup, identity, tree
 from statustui.process.pidfd import Handle
 from support.processes import python, sleeper, until
+
+
+def _state(pid: int) -> str | None:
+    stat = identity.read_stat(pid)
+    return None if stat is None else stat.state
+
+
+def _parent(pid: int) -> int | None:
+    stat = identity.read_stat(pid)
+    return None if stat is None else stat.ppid
+
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
@@ -64,8 +76,7 @@ def test_a_zombie_has_ended() -> None:
     process = subprocess.Popen(["true"])
     try:
         start = identity.start_tick(process.pid)
-        stat = lambda: identity.read_stat(process.pid)  # noqa: E731
-        until(lambda: (found := stat()) is not None and found.state == "Z", what="a zombie")
+        until(lambda: _state(process.pid) == "Z", what="a zombie")
         assert identity.alive(process.pid, start) is False
         assert Handle.open(process.pid, None) is None
     finally:
@@ -108,8 +119,8 @@ def test_a_handle_without_a_pidfd_works_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 TREE = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import sys; b = bytearray(40_000_000); print(flush=True); sys.stdin.read()"],
-    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+code = "import sys; b = bytearray(40_000_000); print(flush=True); sys.stdin.read()"
+child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 child.stdout.readline()
 print(child.pid, flush=True)
 end = time.monotonic() + 60
@@ -158,13 +169,14 @@ sys.stdin.read()
 
 @linux
 def test_an_orphan_of_a_group_stays_with_its_leader() -> None:
-    with python("import os, sys\nif os.fork() == 0:\n if os.fork() == 0:\n  print(os.getpid(), flush=True)\n"
-                "  import time; time.sleep(60)\n os._exit(0)\nos.wait()\nimport time; time.sleep(60)") as process:
+    with python(
+        "import os, sys\nif os.fork() == 0:\n if os.fork() == 0:\n  print(os.getpid(), flush=True)\n"
+        "  import time; time.sleep(60)\n os._exit(0)\nos.wait()\nimport time; time.sleep(60)"
+    ) as process:
         assert process.stdout is not None
         orphan = int(process.stdout.readline())
-        stat = lambda: identity.read_stat(orphan)  # noqa: E731
-        until(lambda: (found := stat()) is not None and found.ppid != process.pid)
-        if (found := stat()) is None or found.ppid != 1:
+        until(lambda: _parent(orphan) != process.pid)
+        if _parent(orphan) != 1:
             pytest.skip("orphans go to a subreaper here, not to pid 1")
         assert tree.sample({"a": (process.pid, None)})["a"].processes == 2
 
@@ -211,8 +223,8 @@ def test_describe_shows_the_tree_with_secrets_hidden() -> None:
 
 
 @linux
-def test_an_oom_kill_that_is_counted_is_noticed(tmp_path: "os.PathLike[str]", monkeypatch: pytest.MonkeyPatch) -> None:
-    events = os.path.join(tmp_path, "memory.events")
+def test_an_oom_kill_that_is_counted_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = str(tmp_path / "memory.events")
     with open(events, "w", encoding="ascii") as file:
         file.write("low 0\noom 1\noom_kill 3\n")
     counter = cgroup.OomCounter(events)

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def python(code: str, *args: str, **options: object) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run Python code in a process of its own group; the whole group is killed at the end."""
+    """Run Python code in a process of its own group; the whole group is killed at the end. Its stdin stays open."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, *args],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
         **options,  # type: ignore[call-overload]
@@ -26,8 +26,9 @@ def python(code: str, *args: str, **options: object) -> Iterator["subprocess.Pop
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from statustui.drain.diary import Diary
 from statustui.drain.runs import Registry, later
 from statustui.drain.sink import Poison, Sink
 from statustui.drain.tail import News, Tail, Tails
+from statustui.journal import acks
 
 if TYPE_CHECKING:
     from statustui.store.apply import Batch, Death, HostInfo, JournalBatch, Sample
@@ -93,7 +94,7 @@ class Pump:
         if not (news or samples or deaths or beat):
             return False
         journals = tuple(self._journal_batch(one) for one in news)
-        batch = Batch(machine=self._host, journals=journals, samples=samples, deaths=deaths, beat=beat)
+        batch = Batch(host=self._host, journals=journals, samples=samples, deaths=deaths, beat=beat)
         failpoint.reached("before-apply")
         try:
             done = self._sink.apply(batch) is not None
@@ -196,6 +197,7 @@ class Pump:
                 for run_id in runs if isinstance(runs, dict) else ():
                     self.registry.hear(run_id, heard)
         tail.applied(one)
+        acks.tell(self.spool, tail.journal, tail.offset)
 
     def _apply_apart(self, batch: "Batch", poison: Poison) -> bool:
         """Find what the store will not take, put it aside, and apply the rest."""

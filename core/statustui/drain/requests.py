@@ -119,6 +119,7 @@ class Requests:
             return
         grace = 0.0 if job.request.kind is RequestKind.KILL else self._grace(run)
         cancel = Cancel(root, run.pgid, grace)
+        self._tell_wrapper(run)
         try:
             cancel.begin()
         except OSError as error:
@@ -128,6 +129,16 @@ class Requests:
         job.cancel = cancel
         self._cancels[run.run_id] = job.request.asked_by, job.request.reason
         self._update(job, RequestState.TAKEN, f"TERM sent to {root.pid}" if grace else f"KILL sent to {root.pid}")
+
+    def _tell_wrapper(self, run: OpenRun) -> None:
+        """A wrapper writes the end of its run: let it know that a person wanted it."""
+        from statustui.control.cancel import note_asked
+
+        if run.wrapped:
+            try:
+                note_asked(self._settings.state_dir, run.run_id)
+            except OSError as error:
+                self._diary.say("cancel", str(error))
 
     def _grace(self, run: OpenRun) -> float:
         return run.grace if run.grace is not None else self._settings.grace_s

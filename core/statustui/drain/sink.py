@@ -87,17 +87,17 @@ class Sink:
             self._failed(error, permanent=_is_permanent(error))
         except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError) as error:
             self._restart()
-            raise Poison(_short(error)) from error
+            raise Poison(_placed(error)) from error
         except sqlalchemy.exc.DBAPIError as error:
             self._failed(error, permanent=_is_permanent(error))
         except (OSError, sqlalchemy.exc.InvalidRequestError) as error:
             self._failed(error, permanent=False)
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             self._restart()
-            raise Poison(_short(error)) from error
+            raise Poison(_placed(error)) from error
         except sqlalchemy.exc.StatementError as error:
             self._restart()
-            raise Poison(_short(error)) from error
+            raise Poison(_placed(error)) from error
         else:
             if self._wait_s:
                 self._diary.say("store", f"{display_url(self._url)} works again")
@@ -185,6 +185,17 @@ def _is_permanent(error: BaseException) -> bool:
 
 def _short(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
+def _placed(error: BaseException) -> str:
+    """The same with the place in the code: an error about values may be one of ours."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return _short(error)
+    name = os.path.basename(trace.tb_frame.f_code.co_filename)
+    return f"{_short(error)} ({name}:{trace.tb_lineno})"
 
 
 def _sqlite_path(url: str) -> str | None:
