@@ -1,4 +1,4 @@
-"""A small program around one widget, run in a real terminal by tests: ``widget_app.py table|busy|hostile|log [FILE]``."""
+"""A small program around one widget, run in a real terminal: ``widget_app.py table|busy|hostile|log [FILE]``."""
 
 import os
 import sys

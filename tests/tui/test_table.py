@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from textual.app import App, ComposeResult
@@ -254,7 +255,7 @@ async def test_ascii() -> None:
 def test_columns_fit_whatever_the_width(width: int) -> None:
     slots = lay_out(COLUMNS, width, 1)
     assert all(slot.width > 0 for slot in slots)
-    assert all(left.x + left.width < right.x for left, right in zip(slots, slots[1:], strict=False))
+    assert all(left.x + left.width < right.x for left, right in pairwise(slots))
     assert not slots or slots[-1].x + slots[-1].width <= width
     if width >= 21:
         assert slots[-1].x + slots[-1].width == width

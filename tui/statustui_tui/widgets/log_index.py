@@ -11,6 +11,8 @@ from statustui_tui.widgets.log_source import LogFile
 
 BLOCK = 1 << 20
 MOST_HITS = 1_000_000
+_MOST_BYTES = 16 << 30
+"""Bytes after which reading the whole log costs more than it tells."""
 _CANDIDATES = (b"error", b"exception", b"fatal", b"critical", b"panic", b"fault", b"failed", b"denied", b"not found")
 _ERROR = re.compile(
     rb"(?i:\b[\w.]{0,60}(?:error|exception)\b *(?:[:(]|$)|^\W*(?:error|fatal|panic)\b|segmentation fault|core dumped"
@@ -67,6 +69,8 @@ class Scanner:
         told = 0.0
         while not self._stopped:
             self._wake.clear()
+            if self.scanned - self.file.begin > _MOST_BYTES:
+                return
             block = self.file.read(self.scanned, BLOCK)
             cut = block.rfind(b"\n") + 1
             if not cut and len(block) == BLOCK:

@@ -18,7 +18,7 @@ class Matcher:
         self.inverted = text.startswith("!")
         self.text = text[1:] if self.inverted else text
         self._folds = self.text == self.text.lower()
-        self.needle = self.text.encode("utf-8", "surrogateescape")
+        self.needle = self.text.encode("utf-8", "replace")
 
     def find(self, data: bytes, start: int = 0, end: int | None = None) -> int:
         """First place in *data*; -1 without one."""

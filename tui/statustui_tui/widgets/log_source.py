@@ -110,7 +110,7 @@ class LogFile:
     def line_start(self, offset: int) -> int:
         """Where the line that holds the byte at *offset* begins."""
         offset = min(offset, self.size)
-        limit = max(self.begin, offset - _FAR)
+        limit = max(self.begin, offset + 1 - _FAR)
         high = offset
         while high > limit:
             low = max(limit, high - _BLOCK)
