@@ -103,7 +103,7 @@ def flush(timeout: float = 5.0) -> bool:
         for one in state.every():
             one.show()
             if one.settings.drainer == "inline":
-                state.drain_here(one)
+                done = state.drain_here(one, max(0.0, limit - time.monotonic())) and done
             elif one.settings.drainer == "process":
                 one.drainer()
                 done = state.wait_for_drainer(one, max(0.0, limit - time.monotonic())) and done
