@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from statustui.errors import StatustuiError
 from statustui.model.run import Run
+from statustui.model.status import OPEN_RUN_STATUSES
 
 if TYPE_CHECKING:
     from statustui.config import Settings
@@ -75,25 +76,31 @@ class StoreActions:
         try:
             with open_store(self._settings.store_url, create=False) as store:
                 for run in runs:
-                    ask_cancel(store, run, by=actor(), now=now)
+                    ask_cancel(store, run, by=actor(), now=now, settings=self._settings)
         except StatustuiError as error:
             return Outcome(ok=False, text=str(error))
         return Outcome(ok=True, text=f"{'KILL' if now else 'cancel'} asked for {names(runs)}")
 
     def plan(self, run: Run) -> Plan:
-        """Read the launch file of *run*."""
+        """Read the launch file of *run*; an open run of the same task refuses it."""
         from statustui.control import retry
+        from statustui.store import reads
+        from statustui.store.open import open_store
+        from statustui.store.selector import Selector
 
+        wanted = Selector(tasks=(run.task,), statuses=OPEN_RUN_STATUSES)
         try:
-            plan = retry.plan(self._settings.state_dir, run)
+            with open_store(self._settings.store_url, create=False, read_only=True) as store:
+                busy = reads.runs(store, wanted, 20)
+            plan = retry.plan(self._settings.state_dir, run, settings=self._settings, open_runs=busy)
         except StatustuiError as error:
             return Plan(run=run, refusal=str(error))
         return Plan(
             run=run,
-            argv=tuple(plan.argv),
+            argv=plan.argv,
             cwd=plan.cwd,
-            differs=tuple(str(line) for line in plan.env_diff),
-            output=str(plan.output or ""),
+            differs=plan.env_diff,
+            output=plan.output,
             refusal=plan.refusal,
             native=plan,
         )
@@ -109,7 +116,7 @@ class StoreActions:
                 continue
             try:
                 retry.start(plan.native, by=actor(), argv=list(argv) if argv is not None else None)
-            except StatustuiError as error:
+            except (StatustuiError, OSError) as error:
                 done = f"; started before it: {names(started)}" if started else ""
                 return Outcome(ok=False, text=f"{plan.run.id}: {error}{done}")
             started.append(plan.run)

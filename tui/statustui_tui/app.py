@@ -69,6 +69,13 @@ class Place:
     """``run`` or ``log``."""
 
 
+def _palette() -> Any:
+    """The palette's provider, imported when the palette is first opened."""
+    from statustui_tui.screens.palette import Palette
+
+    return Palette
+
+
 class Monitor(App[int]):
     """The terminal program.
 
@@ -86,6 +93,7 @@ class Monitor(App[int]):
     TITLE = "statustui"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS: ClassVar[set[Any]] = {_palette}
     BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True, system=True)]
 
     def __init__(
@@ -127,6 +135,7 @@ class Monitor(App[int]):
             self.register_theme(own)
         self.theme = theme.choose(os.environ)
         self.set_keymap(settings.keymap)
+        self.set_class(ascii_only, "-ascii")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours that Textual's themes do not name."""
@@ -341,10 +350,6 @@ class Monitor(App[int]):
         if redraw is not None:
             redraw()
         self.refresh(layout=True)
-
-    def get_system_commands(self, screen: Any) -> Any:
-        """None of Textual's own: the table of keys says what there is."""
-        return ()
 
 
 def _import_the_rest() -> None:

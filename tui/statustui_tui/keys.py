@@ -68,9 +68,11 @@ KEYS: tuple[Key, ...] = (
     Key(id="copy", keys="y", action="copy", label="copy", group="Act", screens=(MONITOR, RUN, LOG), palette=True,
         help="Copy to the clipboard of your terminal, and show a plain page to select from."),
     # Find
-    Key(id="filter", keys="slash", action="filter", label="filter", group="Find", screens=(MONITOR, LOG), footer=5,
+    Key(id="filter", keys="slash", action="filter", label="filter", group="Find", screens=(MONITOR,), footer=5,
         palette=True, command="statustui runs --task TASK",
-        help="Show only what matches; ! inverts; user: host: task: stage: status: narrow. In a log: search."),
+        help="Show only what matches; ! inverts; user: host: task: stage: status: narrow."),
+    Key(id="search", keys="slash", action="search", label="search", group="Find", screens=(LOG,), footer=5, palette=True,
+        help="Search in the log."),
     Key(id="mine", keys="u", action="mine", label="mine", group="Find", screens=(MONITOR,), palette=True,
         help="Show only my own runs.", command="statustui runs --user USER"),
     Key(id="sort", keys="s", action="sort", label="sort", group="Find", screens=(MONITOR,), footer=7, palette=True,

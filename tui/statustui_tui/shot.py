@@ -19,6 +19,7 @@ from rich.terminal_theme import DIMMED_MONOKAI
 
 from statustui import config
 from statustui.errors import StatustuiError
+from statustui_tui.actions import StoreActions
 from statustui_tui.app import Monitor, Place
 from statustui_tui.sources import StoreSource
 
@@ -100,7 +101,8 @@ def picture(app: Monitor) -> str:
     """The screen of a running monitor as SVG."""
     size = app.size.width, app.size.height
     colours = app.theme_variables
-    return svg(app.screen._compositor.render_strips(), size, colours["background"], colours["foreground"])
+    paper, ink = ("#101010", "#d0d0d0") if app.current_theme.ansi else (colours["background"], colours["foreground"])
+    return svg(app.screen._compositor.render_strips(), size, paper, ink)
 
 
 async def take(app: Monitor, size: tuple[int, int], keys: Iterable[str], wait: float) -> str:
@@ -135,9 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"shot: {error}", file=sys.stderr)
         return 2
     place = Place(run=given.run, screen=given.screen) if given.screen in ("run", "log") and given.run else Place()
-    app = Monitor(StoreSource(settings), settings, read_only=False, place=place)
+    app = Monitor(StoreSource(settings), settings, actions=StoreActions(settings), place=place)
     app.theme = given.theme
-    app.remark = ""
     keys = [key for key in given.keys.split(",") if key]
     if given.screen == "help":
         keys.append("question_mark")

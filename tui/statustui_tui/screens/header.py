@@ -118,7 +118,7 @@ def short_store(url: str, home: str) -> str:
             text = text[len(prefix) :]
             text = text if text.startswith("/") else f"/{text}"
             break
-    else:
+    if not text.startswith("/"):
         return text
     if home and (text == home or text.startswith(home.rstrip("/") + "/")):
         text = "~" + text[len(home.rstrip("/")) :]

@@ -63,7 +63,7 @@ class HelpScreen(Screen[None]):
 
     def _write(self) -> None:
         width = self.size.width
-        title = rule(f"Keys: {self._of}", "remap them by id in .statustui.toml", width, ascii_only=self._ascii)
+        title = rule(f"Keys: {self._of}", "change them: [keys] in .statustui.toml", width, ascii_only=self._ascii)
         self.query_one("#help-title", Line).show(title)
         self.query_one(Sheet).show(lines(self._of, self._keymap, width - 1, ascii_only=self._ascii))
 

@@ -42,7 +42,7 @@ def ended_rows(runs: Sequence[Run], now: datetime, shape: Sequence[Column], *, a
     if not runs:
         return []
     names = [column.key for column in shape]
-    rows = [Row(key="lately", cells=("Lately ended",), section=True)]
+    rows = [Row(key="lately", cells=("Lately ended",), style="section", section=True)]
     for run in runs:
         cells = _cells(run, now, ascii_only=ascii_only)
         rows.append(Row(key=run.run_id, cells=tuple(cells.get(name, "") for name in names), style="muted"))

@@ -145,7 +145,7 @@ class LogScreen(ActingScreen):
         if action == "attempt":
             by = parameters[0]
             return isinstance(by, int) and self._attempt(by) is not None
-        if action in ("follow", "wrap", "next_error", "previous_error", "only", "filter", "next_hit", "previous_hit"):
+        if action in ("follow", "wrap", "next_error", "previous_error", "only", "search", "next_hit", "previous_hit"):
             return self.log_view is not None
         return super().check_action(action, parameters)
 
@@ -188,7 +188,7 @@ class LogScreen(ActingScreen):
         if self.log_view is not None:
             self.log_view.next_error(step=-1)
 
-    def action_filter(self) -> None:
+    def action_search(self) -> None:
         """Search."""
         if self.log_view is not None:
             self.log_view.prompt("search")

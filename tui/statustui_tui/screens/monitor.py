@@ -65,7 +65,7 @@ class MonitorScreen(ActingScreen):
         yield Line(id="needs-title", classes="title")
         yield Table(needs.columns(several_hosts=False), header=False, ascii=ascii_only, id="needs")
         yield Line(id="running-title", classes="title")
-        yield Table(running.columns(several_hosts=False), ascii=ascii_only, id="running")
+        yield Table(running.columns(80, several_hosts=False), ascii=ascii_only, id="running")
         yield Sheet(id="empty")
         yield FilterLine(id="filter", placeholder="filter: words, regex, !not, user: host: task: stage: status:", compact=True)
         yield Line(id="says")
@@ -193,8 +193,9 @@ class MonitorScreen(ActingScreen):
         assert frame is not None
         snapshot, now = frame.snapshot, monitor.now()
         several = len({run.host for run in (*snapshot.running, *snapshot.ended)}) > 1
+        users = len({run.user for run in snapshot.running}) > 1
         self._show_needs(several)
-        shape = running.columns(several_hosts=several)
+        shape = running.columns(self.size.width, several_hosts=several, several_users=users)
         model = running.RunningModel(self._entries, snapshot.stats, now, shape, ascii_only=monitor.ascii_only)
         lately = ended_rows(self._recent(snapshot), now, shape, ascii_only=monitor.ascii_only)
         self.running_table.set_columns(shape)

@@ -185,8 +185,8 @@ class RunScreen(ActingScreen):
     def _bars(self, page: run_view.Page, width: int, height: int) -> None:
         sheet = self.query_one("#bars", Sheet)
         lines = run_view.big_bars(page, width)
-        if height >= 14:
-            lines = [Content(""), *lines]
+        if height >= 20:
+            lines = [Content(""), *lines, Content("")]
         sheet.display = not self.zoomed
         sheet.styles.height = min(len(lines), max(1, height // 3))
         sheet.show(lines)

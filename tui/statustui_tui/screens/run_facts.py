@@ -80,9 +80,9 @@ def fact_lines(page: Page, width: int) -> list[Content]:
 
 
 def _fact(name: str, value: str, width: int) -> list[Content]:
-    column = 13
+    column = 12
     label = render.fit(render.clean(name), column)
-    wrapped = render.content(value).fold(max(12, width - column - 3))[:6]
+    wrapped = render.content(value).wrap(max(12, width - column - 3))[:6]
     return [
         Content.assemble((f" {label if i == 0 else '':<{column}} ", DIM), part) for i, part in enumerate(wrapped)
     ]

@@ -68,7 +68,7 @@ def big_bars(page: Page, width: int) -> list[Content]:
     """The two levels: the whole run, and the subtask that runs now."""
     run = page.run
     label = 9
-    room = max(6, min(80, width - label - 30 if width >= 60 else width - label - 12))
+    room = max(6, min(80, width - label - (46 if width >= 100 else 30 if width >= 60 else 12)))
     overall = overall_fraction(run)
     if overall is None and run.status is RunStatus.FINISHED:
         overall = 1.0
@@ -76,8 +76,10 @@ def big_bars(page: Page, width: int) -> list[Content]:
     clock = render.eta_clock(page.left, page.now)
     counts = render.done(run.subtasks_done, run.total_subtasks) if run.total_subtasks else ""
     tail = f"{counts} subtasks" if counts else ""
-    if run.status.open:
+    if run.status.open and (overall is not None or page.left is not None):
         tail += ("  " if tail else "") + (f"{left} left {clock}" if page.left and not page.left.overdue else left)
+    if overall is None and not tail:
+        tail = "how much there is to do is not known" if run.status.open else run.status.value
     lines = [_bar_line("Overall", overall, room, tail, page, "$primary", manual=run.overall_percent is not None)]
     if run.subtask_name is not None or run.items_complete is not None:
         items = render.done(run.items_complete, run.items_total)
@@ -149,7 +151,8 @@ def resources(page: Page, width: int) -> list[Content]:
         io.append(f"{run.connections} connections")
     when = run.sampled_at
     old = page.entry.usage is None and run.status.open and when is not None
-    stale = f"  as of {render.age((page.now - when).total_seconds())} ago" if old and when else ""
+    seconds = (page.now - when).total_seconds() if old and when else 0.0
+    stale = f"  as of {render.age(seconds)} ago" if seconds >= 10 else ""
     cpu = render.load(page.entry.cpu) if run.status.open else ""
     memory = render.size(page.entry.memory) if run.status.open else ""
     ascii_only = page.ascii_only
@@ -204,7 +207,7 @@ def subtask_lines(page: Page, width: int) -> list[Content]:
     begin, end = page.run.started_at, page.run.ended_at or page.now
     span = max(1.0, (end - begin).total_seconds())
     digits = len(str(subtasks[-1].number))
-    chart = max(0, min(50, width - 58)) if width >= 72 else 0
+    chart = min(50, width - 50) if width >= 62 else 0
     name_room = max(8, min(44, width - digits - 24 - (chart + 2 if chart else 0)))
     out = []
     hidden = window[0].number - subtasks[0].number if window else 0

@@ -16,22 +16,26 @@ from statustui_tui.widgets.table_model import Cell, Column, Pieces, Row, Text
 COLUMNS: tuple[Column, ...] = (
     Column(key="sign", title="", width=1),
     Column(key="id", title="ID", width=5, align="right", style="muted"),
-    Column(key="task", title="TASK", width=12, flex=3, most=34, style="strong"),
+    Column(key="task", title="TASK", width=12, flex=4, most=34, style="strong"),
     Column(key="time", title="TIME", width=5, flex=1, most=7, align="right", priority=1),
-    Column(key="done", title="DONE", width=12, flex=2, most=34),
+    Column(key="done", title="DONE", width=12, flex=3, most=34),
     Column(key="now", title="NOW", width=16, flex=6, priority=2),
     Column(key="left", title="LEFT", width=7, flex=1, most=15, priority=3),
     Column(key="cpu", title="CPU", width=4, align="right", priority=4),
     Column(key="mem", title="MEM", width=4, align="right", priority=4),
     Column(key="host", title="HOST", width=9, priority=8),
     Column(key="user", title="USER", width=8, priority=9, style="muted"),
-    Column(key="args", title="ARGUMENTS", width=32, flex=3, priority=10, style="muted"),
+    Column(key="args", title="ARGUMENTS", width=16, flex=4, priority=10, style="muted"),
 )
+WITH_ARGUMENTS = 132
+"""Cells from which the arguments are shown: below, the task's name needs them more."""
 
 
-def columns(*, several_hosts: bool) -> tuple[Column, ...]:
-    """The columns; the host only where runs of several are shown."""
-    return tuple(column for column in COLUMNS if several_hosts or column.key != "host")
+def columns(width: int, *, several_hosts: bool, several_users: bool = False) -> tuple[Column, ...]:
+    """The columns; host and user only where runs of several are shown, or where there is room to spare."""
+    wide = width >= WITH_ARGUMENTS
+    shown = {"host": several_hosts, "user": several_users or wide, "args": wide}
+    return tuple(column for column in COLUMNS if shown.get(column.key, True))
 
 
 @dataclass(frozen=True, slots=True)

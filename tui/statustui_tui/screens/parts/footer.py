@@ -55,4 +55,4 @@ def fit(entries: list[tuple[keys.Key, str]], width: int) -> Content:
     for key, name in entries:
         if key.id in chosen:
             parts += [(name, "bold $accent"), f" {key.label}  "]
-    return Content.assemble(*parts)
+    return Content.assemble(*parts).rstrip()

@@ -8,6 +8,17 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 
+_ASCII = str.maketrans({"…": ".", "·": "-", "“": '"', "”": '"', "–": "-", "×": "x", "’": "'", "•": "*"})
+
+
+def for_terminal(widget: Widget, content: Content) -> Content:
+    """*content* as it can be drawn: where the terminal shows only ASCII, other characters are replaced."""
+    if content.plain.isascii() or not getattr(widget.app, "ascii_only", False):
+        return content
+    text = content.plain.translate(_ASCII).encode("ascii", "replace").decode()
+    return Content(text, list(content.spans))
+
+
 class Line(Widget):
     """A line of `Content`. Over SSH a clock then costs the digits that moved, not the line."""
 
@@ -26,10 +37,11 @@ class Line(Widget):
 
     def render(self) -> Content:
         """The line."""
-        return self._content
+        return for_terminal(self, self._content)
 
     def show(self, content: Content) -> None:
         """Show *content*; nothing is drawn when it is what is shown already."""
+        content = for_terminal(self, content)
         old, self._content = self._content, content
         if old.plain == content.plain and old.spans == content.spans:
             return

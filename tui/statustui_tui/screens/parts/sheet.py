@@ -9,6 +9,8 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from statustui_tui.screens.parts.line import for_terminal
+
 
 class Sheet(ScrollView, can_focus=True):
     """Shows lines of `Content`, drawn only where they are in view."""
@@ -75,6 +77,6 @@ class Sheet(ScrollView, can_focus=True):
         base = self.visual_style
         if index >= len(self._lines) or not width:
             return Strip.blank(width, base.rich_style)
-        segments = self._lines[index].truncate(width, ellipsis=True).render_segments(base)
+        segments = for_terminal(self, self._lines[index].truncate(width, ellipsis=True)).render_segments(base)
         line = [Segment(text.replace("\n", " "), style, control) for text, style, control in segments]
         return Strip(line).adjust_cell_length(width, base.rich_style)
