@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from statustui.journal.files import SPAN
+from statustui.journal.files import SPAN, prepare_spool
 from statustui.journal.reader import JournalReader, list_journals, read_counts, read_slot
 from statustui.journal.writer import Writer
 from support.journals import errors, lines, only, program, records, run
@@ -585,3 +585,14 @@ def test_recording_loads_nothing_heavy(spool: Path) -> None:
         spool,
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_the_store_is_noted_and_its_password_kept(spool: Path) -> None:
+    note = spool / "store.url"
+    with_password, without = "postgresql+psycopg://u:secret@h/db", "postgresql+psycopg://u@h/db"
+    for url, kept in ((without, without), (with_password, with_password), (without, with_password)):
+        prepare_spool(str(spool), url)
+        assert note.read_text() == kept + "\n"
+    prepare_spool(str(spool), with_password.replace("secret", "new"))
+    assert "new" in note.read_text()
+    assert stat.S_IMODE(note.stat().st_mode) == 0o600

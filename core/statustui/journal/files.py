@@ -123,6 +123,9 @@ def replace_private(path: str, data: bytes) -> None:
 def prepare_spool(spool: str, store_url: str) -> None:
     """Make the spool directory and note in it which store it is for (``store.url``).
 
+    A URL that is there already gives way to another one of the same store, but a password is not taken from the
+    drainer by somebody who does not know it.
+
     Raises:
         OSError: it cannot be made.
     """
@@ -135,8 +138,12 @@ def prepare_spool(spool: str, store_url: str) -> None:
         replace_private(path, data)
         return
     try:
-        present = os.read(fd, len(data) + 1)
+        present = os.read(fd, 16 << 10)
     finally:
         os.close(fd)
-    if present != data:
+    if present == data:
+        return
+    from statustui.urls import has_password
+
+    if has_password(store_url) or not has_password(present.decode("utf-8", "replace").strip()):
         replace_private(path, data)
