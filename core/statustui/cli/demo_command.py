@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -10,12 +11,12 @@ from statustui.cli.output import warn
 from statustui.cli.session import NO, OK, Session, shared
 from statustui.config import display_url, load
 
-_ROUNDS = 10
+_ROUNDS = 20
 _QUICK = 1
 
 
 @click.command("demo", short_help="Start real work and watch it.", epilog="Example: statustui demo")
-@click.option("--rounds", type=click.IntRange(1, 100), help="How much work: about ten seconds a round on two cores.")
+@click.option("--rounds", type=click.IntRange(1, 100), help="How much work: one takes about ten seconds on two cores.")
 @shared
 @click.pass_obj
 def command(session: Session, rounds: int | None) -> int:
@@ -39,6 +40,8 @@ def command(session: Session, rounds: int | None) -> int:
     )
     shown = display_url(settings.store_url)
     if watched:
+        # Ended tasks are reaped at once, so that no zombie stands in a process tree.
+        threading.Thread(target=demo.wait, args=(86_400.0,), daemon=True).start()
         from statustui_tui.app import main
 
         code = main(settings)

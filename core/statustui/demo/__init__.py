@@ -8,14 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from statustui.demo.files import packages
+from statustui.demo.files import library, packages
 
+_KEPT = 3
 _TASKS = (
     ("hash_library", True, True),
     ("compress_packages", True, True),
@@ -53,22 +55,26 @@ def launch(*, store_url: str, workdir: Path, rounds: int = 3, environment: Mappi
 
     Args:
         store_url: where they record themselves.
-        workdir: directory for what they make; made if missing.
+        workdir: directory for what they make; made if missing. The newest few starts are kept.
         rounds: how much work; 1 takes some ten seconds on two cores.
         environment: variables to start from instead of this process's.
     """
     workdir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in sorted(workdir.iterdir())[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    # One directory a start: earlier tasks may still run, or be started again, in theirs.
+    workdir = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=workdir))
     (workdir / "logs").mkdir(exist_ok=True, mode=0o700)
     env = {**(os.environ if environment is None else environment), "STATUSTUI_STORE": store_url}
     demo = Demo(store_url=store_url, workdir=workdir)
-    for module, with_dir, with_rounds in _TASKS:
-        command = [sys.executable, "-m", f"statustui.demo.tasks.{module}"]
-        command += [str(workdir)] * with_dir + [str(rounds)] * with_rounds
-        demo.processes.append(_start(command, workdir, module, env))
     target = _sources_to_compile(workdir, rounds)
     compile_all = [sys.executable, "-m", "compileall", "-f", str(target)]
     wrapped = [sys.executable, "-m", "statustui", "run", "--name", "nightly_compile", "--", *compile_all]
     demo.processes.append(_start(wrapped, workdir, "nightly_compile", env))
+    for module, with_dir, with_rounds in _TASKS:
+        command = [sys.executable, "-m", f"statustui.demo.tasks.{module}"]
+        command += [str(workdir)] * with_dir + [str(rounds)] * with_rounds
+        demo.processes.append(_start(command, workdir, module, env))
     return demo
 
 
@@ -90,13 +96,13 @@ def _start(command: list[str], workdir: Path, name: str, env: Mapping[str, str])
 
 
 def _sources_to_compile(workdir: Path, rounds: int) -> Path:
-    """Copies of the largest packages, for the wrapped command that knows nothing of us."""
+    """The largest packages, linked file by file: the byte code is written beside the links."""
     target = workdir / "sources"
-    shutil.rmtree(target, ignore_errors=True)
+    chosen = packages(12)
     for number in range(rounds):
-        for name, files in packages(12):
-            directory = target / f"copy{number}" / name.strip("()").replace(" ", "_")
-            directory.mkdir(parents=True)
+        for _, files in chosen:
             for path in files:
-                shutil.copyfile(path, directory / path.name)
+                link = target / f"copy{number}" / path.relative_to(library())
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(path)
     return target

@@ -1,9 +1,11 @@
 """The material of the demo: the files of the Python standard library on this machine."""
 
+import os
 import sysconfig
 from pathlib import Path
 
-_LEAVE_OUT = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib"}
+_FOREIGN = {"site-packages", "dist-packages"}
+_LEAVE_OUT = {*_FOREIGN, "__pycache__", "test", "tests", "idlelib"}
 
 
 def library() -> Path:
@@ -11,12 +13,17 @@ def library() -> Path:
     return Path(sysconfig.get_path("stdlib"))
 
 
+def _walk(leave_out: set[str]) -> list[Path]:
+    found: list[Path] = []
+    for directory, names, files in os.walk(library()):
+        names[:] = [name for name in names if name not in leave_out]
+        found += [Path(directory, name) for name in files]
+    return sorted(path for path in found if path.is_file())
+
+
 def sources(limit: int | None = None) -> list[Path]:
     """The library's Python sources, in a stable order, at most *limit* of them."""
-    found = sorted(
-        path for path in library().rglob("*.py") if not _LEAVE_OUT.intersection(path.relative_to(library()).parts[:-1])
-    )
-    return found[:limit]
+    return [path for path in _walk(_LEAVE_OUT) if path.suffix == ".py"][:limit]
 
 
 def packages(limit: int | None = None) -> list[tuple[str, list[Path]]]:
@@ -31,8 +38,4 @@ def packages(limit: int | None = None) -> list[tuple[str, list[Path]]]:
 
 def everything() -> list[Path]:
     """All regular files of the library, byte code and extensions among them."""
-    return sorted(
-        path
-        for path in library().rglob("*")
-        if path.is_file() and not {"site-packages", "dist-packages"}.intersection(path.parts)
-    )
+    return _walk(_FOREIGN)
