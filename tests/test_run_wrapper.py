@@ -278,7 +278,9 @@ def test_a_killed_wrapper_leaves_the_command_alone(tmp_path: Path) -> None:
 
 
 def test_a_wrapper_in_a_wrapper_is_a_run_in_a_run() -> None:
-    done = wrapped.run(*wrapped.RUN, "--name", "inner", "--", "sh", "-c", "echo deep; exit 6", options=["--name", "outer"])
+    done = wrapped.run(
+        *wrapped.RUN, "--name", "inner", "--", "sh", "-c", "echo deep; exit 6", options=["--name", "outer"]
+    )
     assert (done.returncode, done.stdout) == (6, b"deep\n")
     runs = {start["task"]: start for start in facts("run.start")}
     assert runs["inner"]["parent"] == runs["outer"]["run"]

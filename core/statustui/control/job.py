@@ -282,6 +282,7 @@ class SessionJob(Job):
         self._saved = terminal.attributes(0)
         self._raw = False
         self._hung_up = False
+        self._was_foreground = False
         self._master = -1
         self._keys = b""
 
@@ -290,13 +291,15 @@ class SessionJob(Job):
         main = next(route for route in self.plan.routes if 1 in route.fds)
         self.plan.routes.remove(main)
         self.plan.routes.insert(0, main)
+        foreground = self._in_foreground()
         for route in self.plan.routes:
             if route.pty:
-                route.read, route.write = terminal.open_pty(route.sink, keyboard=route is main)
+                # In the background the terminal has the settings of the shell's prompt, which are not for us.
+                keyboard = route is main
+                route.read, route.write = terminal.open_pty(route.sink, keyboard=keyboard, copy=foreground)
             else:
                 route.read, route.write = os.pipe()
         self._master = main.read
-        foreground = self._in_foreground()
         if foreground:
             self._enter_raw()
         helper = self._fork_helper()
@@ -375,7 +378,10 @@ class SessionJob(Job):
         """Go on where the shell has put us: in the foreground with the keys, or in the background without."""
         foreground = self._in_foreground()
         if foreground:
+            first = not self._was_foreground
             self._enter_raw()
+            if first:
+                terminal.restore(self._master, self._saved)
             terminal.set_size(self._master, terminal.size(0))
         else:
             self._raw = False
@@ -386,6 +392,9 @@ class SessionJob(Job):
         return terminal.foreground_group(0) in (None, os.getpgrp())
 
     def _enter_raw(self) -> None:
+        if not self._raw:
+            self._saved = terminal.attributes(0)
+        self._was_foreground = True
         if self._saved is not None:
             terminal.restore(0, terminal.raw(self._saved))
             self._raw = True

@@ -26,7 +26,8 @@ class Signals:
         self._ignored: dict[int, bool] = {}
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (*TO_GROUP, *TO_COMMAND, signal.SIGTSTP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            self._ignored[number] = signal.getsignal(number) is signal.SIG_IGN
+            if not self._ignored[number]:
                 signal.signal(number, self._note)
         for own in _OWN:
             signal.signal(own, self._note)
@@ -57,10 +58,7 @@ class Signals:
     def reset_in_command(self) -> None:
         """Between fork and exec: give the command the dispositions that it would have alone."""
         signal.set_wakeup_fd(-1)
-        for number in (*TO_GROUP, *TO_COMMAND, signal.SIGTSTP, *_OWN):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-        for number in _PYTHON_IGNORES:
+        for number in (*_OWN, *_PYTHON_IGNORES):
             signal.signal(number, signal.SIG_DFL)
         for number, ignored in self._ignored.items():
             signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)

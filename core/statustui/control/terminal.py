@@ -89,11 +89,12 @@ def give(fd: int, group: int) -> bool:
     return True
 
 
-def open_pty(like: int | None, *, keyboard: bool) -> tuple[int, int]:
+def open_pty(like: int | None, *, keyboard: bool, copy: bool = True) -> tuple[int, int]:
     """Make a pseudo-terminal with the settings and size of terminal *like*.
 
     Args:
         like: descriptor of the terminal to copy; None = none, then 80×24.
+        copy: take over its settings; else only its size.
         keyboard: True when it is the command's whole terminal. Else only output goes through it, and is left unchanged
             because the outer terminal ends the lines in its own way.
 
@@ -104,7 +105,7 @@ def open_pty(like: int | None, *, keyboard: bool) -> tuple[int, int]:
         OSError: the system has no pseudo-terminals left.
     """
     master, slave = os.openpty()
-    settings = attributes(like) if like is not None else None
+    settings = attributes(like) if like is not None and copy else None
     if settings is None:
         settings = termios.tcgetattr(slave)
     if not keyboard:
