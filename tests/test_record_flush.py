@@ -25,7 +25,8 @@ def rows(env: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("mode", ["process", "inline"])
 def test_flush_returns_when_it_is_in_the_store(mode: str, env: Path) -> None:
-    code = CODE + "            import sqlite3; print(sqlite3.connect(sys.argv[2]).execute('SELECT task FROM runs').fetchall())\n"
+    look = "import sqlite3; print(sqlite3.connect(sys.argv[2]).execute('SELECT task FROM runs').fetchall())"
+    code = f"{CODE}            {look}\n"
     environ = environment(STATUSTUI_DRAINER=mode, STATUSTUI_STORE=str(env / "s.db"))
     done = run_script(env / "x.py", code, "20", str(env / "s.db"), env=environ)
     assert (done.stdout, done.stderr) == ("True True\n[('x',)]\n", "")

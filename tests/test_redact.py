@@ -10,12 +10,20 @@ from statustui.model.redact import MARK, is_secret_name, redact, redact_argv, re
 
 SECRET = "hunTer2Xy"
 NAMES = (
-    "password", "PASSWORD", "passwd", "passphrase", "pwd", "secret", "db_password", "DB_PASSWORD", "MYSQL_PWD", "PGPASSWORD",
-    "api_key", "apikey", "API-KEY", "apiKey", "access_key", "AWS_SECRET_ACCESS_KEY", "secret_key", "private_key",
-    "client_secret", "clientSecret", "access_token", "refresh_token", "GITHUB_TOKEN", "auth_token", "dbPassword",
-    "credential", "user.password", "encryption_key", "AccountKey", "SLACK_BOT_TOKEN",
+    "password", "PASSWORD", "passwd", "passphrase", "pwd", "secret", "db_password", "DB_PASSWORD", "MYSQL_PWD",
+    "PGPASSWORD", "api_key", "apikey", "API-KEY", "apiKey", "access_key", "AWS_SECRET_ACCESS_KEY", "secret_key",
+    "private_key", "client_secret", "clientSecret", "access_token", "refresh_token", "GITHUB_TOKEN", "auth_token",
+    "dbPassword", "credential", "user.password", "encryption_key", "AccountKey", "SLACK_BOT_TOKEN",
 )  # fmt: skip
-FORMS = ("{n}={s}", "{n}: {s}", "--{n}={s}", '"{n}": "{s}"', "{{'{n}': '{s}'}}", "connect failed ({n}={s})", "{n}={s};x=1")
+FORMS = (
+    "{n}={s}",
+    "{n}: {s}",
+    "--{n}={s}",
+    '"{n}": "{s}"',
+    "{{'{n}': '{s}'}}",
+    "connect failed ({n}={s})",
+    "{n}={s};x=1",
+)
 SHAPES = (
     f"postgresql://bob:{SECRET}@db.example.com:5432/geo",
     f"redis://:{SECRET}@cache/0",
@@ -54,20 +62,23 @@ SHAPES = (
 POSITIVE = [form.format(n=name, s=SECRET) for name, form in product(NAMES, FORMS)] + list(SHAPES)
 
 PLAIN_NAMES = (
-    "num_tokens", "use_cls_token", "keyfile", "tokens", "max_tokens", "token_count", "password_file", "secret_name", "keys",
-    "primary_key", "foreign_key", "key", "sort_key", "partition_key", "passed", "passes", "compass", "bypass", "passenger",
-    "authority", "author", "authors", "authenticated", "sessions", "session_count", "cookies_enabled", "signal", "signature_count",
-    "connection", "connections", "conn", "tokenizer", "keyword", "keyboard", "monkey", "passport", "passive", "secretary",
+    "num_tokens", "use_cls_token", "keyfile", "tokens", "max_tokens", "token_count", "password_file", "secret_name",
+    "keys", "primary_key", "foreign_key", "key", "sort_key", "partition_key", "passed", "passes", "compass",
+    "bypass", "passenger", "authority", "author", "authors", "authenticated", "sessions", "session_count",
+    "cookies_enabled", "signal", "signature_count", "connection", "connections", "conn", "tokenizer", "keyword",
+    "keyboard", "monkey", "passport", "passive", "secretary",
 )  # fmt: skip
 PLAIN_FORMS = ("{n}={s}", "{n}: {s}", "--{n}={s}", '"{n}": "{s}"', "read {n} from /data/x.csv")
 PLAIN = (
-    "Delaware: 23,456 rows written", "Session: 3 of 5", "token: 5 of 12", "auth: ok", "signature: valid", "cookie: none",
-    "pass: 12 fail: 2", "token=5", "password=None", 'password: ""', "password=$DB_PASSWORD", "secret=${SECRET}",
-    "https://example.com/a:b/c@d", "mailto:bob@example.com", "KeyError: 'FIPS'", "KeyError: 'password'", "the password is wrong",
-    "password authentication failed for user bob", "no such key: x.y", "sk-learn", "task-0001 done", "risk-free-and-long-words-here",
-    "AKIA", "ghp_", "eyJ", "file:///srv/data/x.csv", "s3://bucket/key/of/object", "2026-11-22T16:40:19Z", "a=b;c=d",
-    "class Session:", "def authenticate(self):", "C:\\Users\\bob", "std::string::npos", "postgresql://db.example.com/geo",
-    "postgresql://bob@db.example.com/geo", "ratio 3:4@5", "--keep --tokens 5", "-p 8080", "http://localhost:8080/x@y",
+    "Delaware: 23,456 rows written", "Session: 3 of 5", "token: 5 of 12", "auth: ok", "signature: valid",
+    "cookie: none", "pass: 12 fail: 2", "token=5", "password=None", 'password: ""', "password=$DB_PASSWORD",
+    "secret=${SECRET}", "https://example.com/a:b/c@d", "mailto:bob@example.com", "KeyError: 'FIPS'",
+    "KeyError: 'password'", "the password is wrong", "password authentication failed for user bob",
+    "no such key: x.y", "sk-learn", "task-0001 done", "risk-free-and-long-words-here", "AKIA", "ghp_", "eyJ",
+    "file:///srv/data/x.csv", "s3://bucket/key/of/object", "2026-11-22T16:40:19Z", "a=b;c=d", "class Session:",
+    "def authenticate(self):", "C:\\Users\\bob", "std::string::npos", "postgresql://db.example.com/geo",
+    "postgresql://bob@db.example.com/geo", "ratio 3:4@5", "--keep --tokens 5", "-p 8080",
+    "http://localhost:8080/x@y",
 )  # fmt: skip
 NEGATIVE = [form.format(n=name, s="counties17") for name, form in product(PLAIN_NAMES, PLAIN_FORMS)] + list(PLAIN)
 
@@ -135,8 +146,9 @@ def test_the_users_own_expressions() -> None:
 
 
 LONG = (
-    "a", "password=", "://a:", "eyJ", "-", "key ", "'\"password=\"\\", "a=b ", "token token ", "-----BEGIN PRIVATE KEY-----",
-    "bearer ", "authorization ", "a.", "--a ", "session='", 'x="', "token='\\", "password" + " " * 5, "cookie:", "sk-", "xoxb-",
+    "a", "password=", "://a:", "eyJ", "-", "key ", "'\"password=\"\\", "a=b ", "token token ",
+    "-----BEGIN PRIVATE KEY-----", "bearer ", "authorization ", "a.", "--a ", "session='", 'x="', "token='\\",
+    "password" + " " * 5, "cookie:", "sk-", "xoxb-",
 )  # fmt: skip
 
 

@@ -8,22 +8,18 @@ from pathlib import Path
 import pytest
 
 from statustui import script
-from statustui.record import border, ends, state
-from support.recording import environment, only_run, recorded, run_script
+from statustui.record import ends, state
+from support.recording import environment, only_run, recorded, recording_here, run_script
 
 STATES = 56
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch, env: Path) -> Iterator[None]:
-    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
-    monkeypatch.setattr(border, "strict", True)
     monkeypatch.setattr(script, "_script", script._Script())
     monkeypatch.setattr(ends, "_watching", True)  # this process is not the script's
-    state.sessions.clear()
-    yield
-    state.stop_timer()
-    state.sessions.clear()
+    with recording_here(monkeypatch):
+        yield
 
 
 def after_script(stop_in: int | None = None, stop_at: str = "") -> None:

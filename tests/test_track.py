@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 import statustui
-from statustui.record import border, state
-from support.recording import Recorded, only_run
+from support.recording import Recorded, only_run, recording_here
 
 MAKERS: dict[str, Callable[[], Iterable[Any]]] = {
     "list": lambda: list(range(10)),
@@ -35,12 +34,8 @@ each_kind = pytest.mark.parametrize("kind", MAKERS)
 
 @pytest.fixture(autouse=True)
 def strict(monkeypatch: pytest.MonkeyPatch, env: Path) -> Iterator[None]:
-    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
-    monkeypatch.setattr(border, "strict", True)
-    state.sessions.clear()
-    yield
-    state.stop_timer()
-    state.sessions.clear()
+    with recording_here(monkeypatch):
+        yield
 
 
 @each_kind
@@ -303,9 +298,7 @@ def test_a_loop_can_count_on_a_subtask_that_goes_on(state_dir: Path) -> None:
     assert (recorded.named("both").complete, len(recorded.subs)) == (8, 1)
 
 
-def test_the_slot_shows_a_running_loop_within_half_a_second(
-    state_dir: Path, wait_for: Callable[..., None]
-) -> None:
+def test_the_slot_shows_a_running_loop_within_half_a_second(state_dir: Path, wait_for: Callable[..., None]) -> None:
     with statustui.run("t") as run:
         for n in run.track([1, 2, 3, 4], "loop"):
             if n == 3:

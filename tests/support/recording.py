@@ -4,11 +4,16 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from statustui.journal.reader import list_journals, read_counts, read_slot
+from statustui.record import border, state
 from support.journals import CORE, lines
 
 
@@ -79,13 +84,13 @@ def _add(runs: dict[str, Recorded], spool: Path, journal: str) -> None:
         run_id = str(record["run"])
         run = runs.setdefault(run_id, Recorded())
         _apply(run, record)
-        key = (run_id, int(record.get("n", 0)))  # type: ignore[call-overload]
+        key = (run_id, int(record.get("n", 0)))
         if record["k"] == "sub.end":
             ended.add(key)
             if "complete" in record:
-                counted[key] = int(record["complete"])  # type: ignore[call-overload]
+                counted[key] = int(record["complete"])
         elif record["k"] == "counter":
-            counted[key] = cells[int(record["i"])]  # type: ignore[call-overload]
+            counted[key] = cells[int(record["i"])]
     for run_id, shown in slot.get("runs", {}).items():
         run = runs.setdefault(run_id, Recorded())
         run.message = shown.get("message", run.message)
@@ -128,6 +133,17 @@ def only_run(state: Path) -> Recorded:
     """The only run below a state directory."""
     (run,) = recorded(state).values()
     return run
+
+
+@contextmanager
+def recording_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process record, without a drainer; what recording swallows is raised."""
+    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
+    monkeypatch.setattr(border, "strict", True)
+    state.sessions.clear()
+    yield
+    state.stop_timer()
+    state.sessions.clear()
 
 
 def environment(**more: str) -> dict[str, str]:

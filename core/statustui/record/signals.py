@@ -44,7 +44,7 @@ def before_fork() -> None:
     """Hold the signals back: one that meets the child before it has unregistered would write into the parent's file."""
     global _mask
     if _registered:
-        _mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # type: ignore[assignment]
+        _mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
 def after_fork() -> None:
