@@ -141,6 +141,24 @@ class Rude:
         raise ValueError("no text for you")
 
 
+class RudeDict(dict[str, object]):
+    def items(self) -> object:  # type: ignore[override]
+        raise KeyError("nothing for you")
+
+
+class RudeInt(int):
+    def __int__(self) -> int:
+        raise LookupError
+
+    __index__ = __repr__ = __int__  # type: ignore[assignment]
+
+
+def test_classes_that_raise_in_any_method_do_no_harm(writer: Writer, spool: Path) -> None:
+    writer.fact("event", a=RudeDict(x=1), b=RudeInt(5), c=[RudeDict(y=Rude())])
+    (record,) = records(spool, "event")
+    assert (record["a"], record["b"], record["c"]) == ({"x": 1}, 5, [{"y": "<Rude: ValueError>"}])
+
+
 def test_values_of_any_kind_become_text(writer: Writer, spool: Path) -> None:
     loop: list[object] = []
     loop.append(loop)

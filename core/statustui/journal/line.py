@@ -27,7 +27,7 @@ def line_of(kind: str, run: str | None, fields: dict[str, Any]) -> bytes:
             return _clean_line(record)
     try:
         text = _encode(record)
-    except (ValueError, TypeError, RecursionError, OverflowError):
+    except Exception:  # values of the program's own classes may raise anything; they are made plain instead
         return _clean_line(record)
     if len(text) > MAX_LINE - 2 or "\\u0000" in text or "\\ud" in text:
         return _clean_line(record)

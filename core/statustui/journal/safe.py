@@ -37,19 +37,24 @@ def clean(value: object, *, text: int = MAX_TEXT, items: int = 10_000, depth: in
     if isinstance(value, str):
         return clean_text(str.__str__(value), text)
     if isinstance(value, int):
-        return _clean_int(int(value))
+        return _clean_int(int.__add__(value, 0))
     if isinstance(value, float):
-        number = float(value)
+        number = float.__add__(value, 0.0)
         return number if number - number == 0.0 else None
     if depth > 0 and isinstance(value, dict):
-        pairs = list(value.items())[:items]
+        pairs = list(dict.items(value))[:items]  # not its own method, which may do anything
         return {
             clean_text(k if type(k) is str else _text_of(k), 200): clean(v, text=text, items=items, depth=depth - 1)
             for k, v in pairs
         }
     if depth > 0 and isinstance(value, (list, tuple)):
-        return [clean(v, text=text, items=items, depth=depth - 1) for v in value[:items]]
+        return [clean(v, text=text, items=items, depth=depth - 1) for v in _members(value)[:items]]
     return clean_text(_text_of(value), min(text, 4096))
+
+
+def _members(value: list[object] | tuple[object, ...]) -> list[object]:
+    whole = slice(None)
+    return list(list.__getitem__(value, whole) if isinstance(value, list) else tuple.__getitem__(value, whole))
 
 
 def _clean_int(number: int) -> int | float | None:
