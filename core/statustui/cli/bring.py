@@ -119,7 +119,7 @@ class Asking:
         from sqlalchemy.exc import SQLAlchemyError
 
         from statustui.errors import StatustuiError
-        from statustui.store.apply import acked
+        from statustui.store.offsets import acked
         from statustui.store.open import open_store
 
         if self._store is None and time.monotonic() < self._next:

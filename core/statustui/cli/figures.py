@@ -2,10 +2,12 @@
 
 import unicodedata
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from statustui.insight.eta import Eta
-from statustui.model.run import Run
-from statustui.model.status import RunStatus, SubtaskStatus
+if TYPE_CHECKING:
+    from statustui.insight.eta import Eta
+    from statustui.model.run import Run
+    from statustui.model.status import RunStatus, SubtaskStatus
 
 _GLYPHS = {
     "started": ("▹", "r"),
@@ -24,12 +26,12 @@ _SIZES = ("", "K", "M", "G", "T", "P")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
-def glyph(status: RunStatus | SubtaskStatus, ascii: bool) -> str:
+def glyph(status: "RunStatus | SubtaskStatus", ascii: bool) -> str:
     """One-cell sign of a status."""
     return _GLYPHS[status.value][ascii]
 
 
-def colour(status: RunStatus | SubtaskStatus) -> str:
+def colour(status: "RunStatus | SubtaskStatus") -> str:
     """Style of a status."""
     return _COLOURS[status.value]
 
@@ -53,7 +55,7 @@ def rough(seconds: float) -> str:
     raise AssertionError
 
 
-def eta(estimate: Eta | None, ascii: bool = False) -> str:
+def eta(estimate: "Eta | None", ascii: bool = False) -> str:
     """Time left as a range: ``12-15m``; empty without evidence."""
     if estimate is None:
         return ""
@@ -98,7 +100,7 @@ def bar(fraction: float, width: int, ascii: bool) -> str:
     return ("#" if ascii else "█") * full + ("." if ascii else "░") * (width - full)
 
 
-def items(run: Run) -> str:
+def items(run: "Run") -> str:
     """``3/8``, or a bare count with its unit when the total is unknown; empty without items."""
     if run.items_complete is None:
         return ""
@@ -106,14 +108,14 @@ def items(run: Run) -> str:
     return f"{run.items_complete:,}{unit}" if run.items_total is None else f"{run.items_complete}/{run.items_total}"
 
 
-def subtasks(run: Run) -> str:
+def subtasks(run: "Run") -> str:
     """``23/112`` subtasks done; empty when the run has none."""
     if run.total_subtasks:
         return f"{run.subtasks_done}/{run.total_subtasks}"
     return str(run.subtasks_done) if run.subtasks_done else ""
 
 
-def elapsed(run: Run, now: datetime) -> float:
+def elapsed(run: "Run", now: datetime) -> float:
     """Seconds that *run* took or has taken until *now*."""
     if run.duration_s is not None:
         return run.duration_s

@@ -35,6 +35,7 @@ Examples:
   statustui status                   the same as plain text
   statustui runs --status bad --since 2d
 """
+_COMPLETE = "_STATUSTUI_COMPLETE"
 EXIT_PIPE = 141
 """What a shell reports of a program that ended because its reader had gone."""
 EXIT_INTERRUPT = 130
@@ -91,7 +92,11 @@ def cli(context: click.Context, read_only: bool) -> int:
 def entry(arguments: list[str]) -> int:
     """Run the command line after ``run`` and ``--version`` have been dealt with; returns the exit status."""
     try:
-        code = cli.main(arguments, prog_name="statustui", standalone_mode=False, obj=Session())
+        if _COMPLETE in os.environ:
+            cli.main(arguments, prog_name="statustui", complete_var=_COMPLETE, obj=Session())
+        # Not cli.main(): that makes an exit status of its own out of a reader that has gone.
+        with cli.make_context("statustui", arguments, obj=Session()) as context:
+            code = cli.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else OK
     except click.exceptions.Exit as error:

@@ -201,7 +201,8 @@ class _Page:
         shown = f" (last {_EVENTS} of {len(events)})" if len(events) > _EVENTS else ""
         out.line((f"Events{shown}", "bold"))
         for event in events[-_EVENTS:]:
-            words = ": ".join(filter(None, (" ".join(filter(None, (event.kind, event.status))), event.message)))
+            what = event.kind if event.status in (None, event.kind) else f"{event.kind} {event.status}"
+            words = ": ".join(filter(None, (what, event.message)))
             out.line(
                 (f"  {figures.clock(event.at, self._now)} ", "dim"), words, f" ({event.actor})" if event.actor else ""
             )
