@@ -42,8 +42,6 @@ def user_name() -> str:
 
 def describe() -> "dict[str, Any]":
     """The fields of the ``writer`` record that name this process."""
-    import statustui
-
     return {
         "pid": os.getpid(),
         "start": start_tick(),
@@ -53,6 +51,6 @@ def describe() -> "dict[str, Any]":
         "host": host_name(),
         "user": user_name(),
         "uid": os.geteuid(),
-        "version": str(getattr(statustui, "__version__", "")),
+        "version": str(getattr(sys.modules.get("statustui"), "__version__", "")),
         "exe": sys.executable or "",
     }
