@@ -23,6 +23,11 @@ _KEPT = {
 }  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--cycles N``: how often the kill loop kills (200 when it is left out)."""
+    parser.addoption("--cycles", type=int, default=200, help="kill -9 cycles of the kill loop")
+
+
 @pytest.fixture(scope="session")
 def base_dir() -> Iterator[Path]:
     """Directory of this test session; the run fails if a drainer that works in it survives."""

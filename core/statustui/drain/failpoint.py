@@ -7,9 +7,14 @@ would end it: nothing is flushed, no handler runs.
 import os
 import signal
 
-_NAME, _, _skip = os.environ.get("STATUSTUI_FAILPOINT", "").partition(":")
-_armed: str | None = _NAME or None
-_left = int(_skip) if _skip.isdigit() else 0
+_armed: str | None = None
+_left = 0
+
+
+def arm(name: str | None, skip: int = 0) -> None:
+    """Die at the point *name* after passing it *skip* times; None for never."""
+    global _armed, _left
+    _armed, _left = name, skip
 
 
 def reached(name: str) -> None:
@@ -21,3 +26,7 @@ def reached(name: str) -> None:
         _left -= 1
         return
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+_name, _, _skip = os.environ.get("STATUSTUI_FAILPOINT", "").partition(":")
+arm(_name or None, int(_skip) if _skip.isdigit() else 0)

@@ -74,19 +74,25 @@ class Lookout:
         self.poll = select.poll()
         """What the loop waits for; the pidfds are registered here."""
 
-    def attend(self) -> None:
-        """Take hold of the processes that were met since the last time, and notice those that ended."""
+    def attend(self) -> bool:
+        """Take hold of the processes that were met since the last time; True when any was found to have ended."""
+        died = False
         for tail in self._tails.active():
             if tail.writer is None or tail.newer:
                 continue
             if not tail.attended:
                 self._meet(tail)
             if tail.gone_at is None and self._ended(tail):
+                died = True
                 tail.gone_at = time.time()
                 self._release(tail.handle)
                 tail.finished()
         for run in self._registry.runs.values():
             self._meet_command(run)
+        for command in self._commands.values():
+            if command.handle is not None and command.handle.ended():
+                self._unregister(command.handle)  # else the loop would be woken for ever
+        return died
 
     def endings(self, cancels: dict[str, tuple[str, str | None]]) -> list[Ending]:
         """The runs that are proven to be over, of those whose facts are all applied."""
@@ -194,7 +200,10 @@ class Lookout:
 
     def _ended(self, tail: Tail) -> bool:
         if tail.handle is not None:
-            return tail.handle.ended() and self._locked(tail) is not True
+            if not tail.handle.ended():
+                return False
+            self._unregister(tail.handle)
+            return self._locked(tail) is not True
         voice = self._voice(tail)
         if voice.alive and voice.same_boot and voice.same_namespace:
             return False

@@ -119,10 +119,13 @@ class Drainer:
         failpoint.reached("turn")
         if now >= self._beat_due:
             lifecycle.beat(self._spool)
-        self._lookout.attend()
+        if self._lookout.attend():
+            self._next_batch = now  # a death is told at once
+            self._active_at = now
         if self._sink.due_in == 0:
             self._work(now)
-        self._requests.tick()
+        if not self._pump.priming:
+            self._requests.tick()
         self._lookout.tidy()
 
     def _hear(self, now: float) -> None:
@@ -185,6 +188,7 @@ class Drainer:
             or self._requests.busy
             or (self._pump.unapplied() and self._sink.failing_s < _GIVE_UP_S)
             or bool(self._lookout.roots())
+            or time.monotonic() < self._next_batch
         )
         if busy:
             self._active_at = time.monotonic()

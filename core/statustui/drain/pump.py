@@ -70,6 +70,11 @@ class Pump:
         self._found = False
         return True
 
+    @property
+    def priming(self) -> bool:
+        """Are there journals that were not yet looked through for open runs?"""
+        return self._found or bool(self._unprimed)
+
     def unapplied(self) -> bool:
         """Is there anything that the store does not have?"""
         return (
@@ -229,13 +234,15 @@ class Pump:
         if journal.slot is not None or journal.counts is not None:
             lines_only = dataclasses.replace(journal, slot=None, counts=None)
             done = self._apply_part(dataclasses.replace(part, journals=(lines_only,)))
-            for field in ("slot", "counts"):
-                only = dataclasses.replace(journal, lines=(), skipped=0, **{"counts": None, "slot": None})
-                only = dataclasses.replace(only, **{field: getattr(journal, field)})
+            bare = dataclasses.replace(journal, lines=(), skipped=0, slot=None, counts=None)
+            for what, only in (
+                ("slot", dataclasses.replace(bare, slot=journal.slot)),
+                ("counts", dataclasses.replace(bare, counts=journal.counts)),
+            ):
                 try:
                     done = self._sink.apply(dataclasses.replace(part, journals=(only,))) is not None and done
                 except Poison as error:
-                    self._diary.say("poison", f"{field} of {journal.journal}: {error}")
+                    self._diary.say("poison", f"{what} of {journal.journal}: {error}")
             return done
         if len(journal.lines) > 1:
             half = len(journal.lines) // 2

@@ -16,6 +16,7 @@ from statustui.model.times import utc_now
 if TYPE_CHECKING:
     from statustui.config import Settings
     from statustui.model.run import Request
+    from statustui.store.open import Store
 
 _ASK_EVERY_S = 1.0
 # A request for a run that the drainer has not met yet (its journal may just have been found) waits this long.
@@ -54,6 +55,8 @@ class Requests:
         self._jobs: dict[int, _Job] = {}
         self._cancels: dict[str, tuple[str, str | None]] = {}
         self._due = 0.0
+        self._resumed = False
+        """True when the requests were asked for that an earlier drainer had begun."""
 
     @property
     def busy(self) -> bool:
@@ -91,10 +94,15 @@ class Requests:
                 job.cancel.close()
 
     def _take(self) -> "list[Request]":
-        from statustui.store import requests
+        from statustui.store import reads, requests
 
+        operators = self._settings.operators
         try:
-            return list(self._sink.call(lambda store: requests.take(store, self._machine)) or ())
+            if not self._resumed:
+                found = self._sink.call(lambda store: reads.requests(store, (RequestState.TAKEN,)))
+                self._resumed = found is not None
+                return [one for one in found or () if one.run_id in self._registry.runs]
+            return list(self._sink.call(lambda store: requests.take(store, self._machine, operators)) or ())
         except Poison as error:
             self._diary.say("requests", str(error))
             return []
@@ -177,7 +185,7 @@ class Requests:
             kill_at = utc_now() + timedelta(seconds=max(0.0, job.cancel.kill_at - time.monotonic()))
         request_id = job.request.id
 
-        def work(store: "requests.Store") -> bool:
+        def work(store: "Store") -> bool:
             requests.update(store, request_id, state, answer=answer, kill_at=kill_at)
             return True
 

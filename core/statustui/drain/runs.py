@@ -68,7 +68,8 @@ class Registry:
         if run_id is None:
             return
         kind = record.get("k")
-        if kind == "run.start" and writer.role != "worker":
+        # A worker joins a run that another process began; a forked child may also begin one of its own.
+        if kind == "run.start" and not (writer.role == "worker" and record.get("prestarted")):
             self._start(writer, run_id, record)
             return
         run = self.runs.get(run_id)

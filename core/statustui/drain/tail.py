@@ -270,9 +270,10 @@ class Tails:
         ends: dict[str, tuple[int, int, int]] = {}
         with os.scandir(self.spool) as entries:
             for entry in entries:
-                self.note(entry.name)
                 name = parse_segment_name(entry.name)
                 if name is None:
+                    if entry.name.partition(".")[0] in self._active:
+                        self.note(entry.name)
                     continue
                 try:
                     size = entry.stat(follow_symlinks=False).st_size
