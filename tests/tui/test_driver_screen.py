@@ -27,9 +27,8 @@ def sequence(writes: list[tuple[int, int, str, str]]) -> str:
         for character in text:
             if x + cells(fitting + character) <= WIDTH:
                 fitting += character
-        out.append(
-            f"\x1b[{y + 1};{x + 1}H\x1b[{style}m{fitting}\x1b[0m" if style else f"\x1b[{y + 1};{x + 1}H{fitting}"
-        )
+        move = f"\x1b[{y + 1};{x + 1}H"
+        out.append(f"{move}\x1b[{style}m{fitting}\x1b[0m" if style else f"{move}{fitting}")
     return "".join(out)
 
 

@@ -1,6 +1,6 @@
 """The table: what is on the screen, where the cursor stays, what is drawn again."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -52,7 +52,7 @@ def screen(table: Table) -> list[str]:
 
 
 @asynccontextmanager
-async def running(height: int = 8, width: int = 30) -> Iterator[tuple[Table, Pilot[None]]]:  # type: ignore[misc]
+async def running(height: int = 8, width: int = 30) -> AsyncIterator[tuple[Table, Pilot[None]]]:
     app = TableApp()
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause()
@@ -69,6 +69,10 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def on_cursor(table: Table) -> Hashable:
+    return table.cursor_key
 
 
 async def test_it_shows_titles_and_rows_with_a_sign_at_the_cursor() -> None:
@@ -103,7 +107,7 @@ async def test_the_cursor_takes_the_row_at_its_place_when_its_own_goes() -> None
         table.set_rows([])
         assert table.cursor_key is None
         await pilot.pause()
-        assert pilot.app.messages[-1] == ("moved", None)  # type: ignore[attr-defined]
+        assert pilot.app.messages[-1] == ("moved", None)
 
 
 async def test_the_cursors_row_keeps_its_place_on_the_screen() -> None:
@@ -152,7 +156,7 @@ async def test_sections_are_passed_over_and_come_into_view_with_their_first_row(
         assert screen(table)[1] == "─ Needs you ───── since 24 h ─"[: len(screen(table)[1])]
         table.move("down")
         table.move("down")
-        assert table.cursor_key == 3
+        assert on_cursor(table) == 3
         table.move("end")
         table.move("top")
         await pilot.pause()
@@ -172,10 +176,10 @@ async def test_marks_and_ranges_are_bound_to_keys() -> None:
         table.set_rows(rows(5, 4, 3, 2, 1))
         assert table.selection == (4, 3, 1)
         table.set_rows(rows(5, 4))
-        assert table.selection == (4,)
+        assert list(table.selection) == [4]
         assert table.clear_marks()
         assert not table.clear_marks()
-        assert table.selection == (4,)
+        assert list(table.selection) == [4]
         await pilot.pause()
 
 

@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
@@ -12,11 +11,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from statustui_tui import render
-from statustui_tui.widgets import log_status
+from statustui_tui.widgets import log_paint, log_status
 from statustui_tui.widgets.log_index import LogIndex, is_error
 from statustui_tui.widgets.log_line import plain
 from statustui_tui.widgets.log_open import place_of_error
+from statustui_tui.widgets.log_prompt import Prompt
 from statustui_tui.widgets.log_search import LineFilter, Matcher, Searcher
 from statustui_tui.widgets.log_source import Change, LogFile, LogRefused
 from statustui_tui.widgets.log_watch import LogWatch
@@ -116,9 +115,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         self._matcher: Matcher | None = None
         self._current: int | None = None
         self._searcher: Searcher | None = None
-        self._prompt: Literal["search", "only"] | None = None
-        self._typed = ""
-        self._origin = (0, 0)
+        self._prompt: Prompt | None = None
         self._rows: list[tuple[Line, int]] | None = None
         self._said = ""
         self._opened_once = False
@@ -210,8 +207,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
     def prompt(self, kind: Literal["search", "only"]) -> None:
         """Let a text be typed: to search for, or to show only lines with it."""
         if self._window is not None:
-            self._prompt, self._typed = kind, ""
-            self._origin = self._window.top, self._window.row
+            self._prompt = Prompt(kind=kind, origin=(self._window.top, self._window.row))
             self._redraw()
 
     def search(self, text: str, *, forward: bool = True) -> None:
@@ -441,45 +437,43 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
 
     def on_key(self, event: events.Key) -> None:
         """While a text is typed, keys are its letters."""
-        if self._prompt is None or self._window is None:
+        prompt, window = self._prompt, self._window
+        if prompt is None or window is None:
             return
         event.stop()
         event.prevent_default()
-        if event.key == "escape":
+        said = prompt.key(event.key, event.character if event.is_printable else None)
+        if said == "given up":
             self._prompt = None
             self._stop_search()
-            self._window.top, self._window.row = self._origin
-        elif event.key == "enter":
-            kind, self._prompt = self._prompt, None
-            if kind == "only":
-                self.only(self._typed or None)
-            elif not self._typed:
+            window.top, window.row = prompt.origin
+        elif said == "done":
+            self._prompt = None
+            if prompt.kind == "only":
+                self.only(prompt.text or None)
+            elif not prompt.text:
                 self._matcher = self._current = None
-        elif event.key in ("backspace", "ctrl+h", "ctrl+u", "ctrl+w"):
-            self._typed = self._typed[:-1] if event.key in ("backspace", "ctrl+h") else ""
-            self._typing()
-        elif event.is_printable and event.character:
-            self._typed += event.character
-            self._typing()
+        elif said == "changed":
+            self._typing(prompt)
         self._redraw()
 
     def on_paste(self, event: events.Paste) -> None:
         """A pasted text is typed."""
         if self._prompt is not None:
             event.stop()
-            self._typed += render.clean(event.text.partition("\n")[0])
-            self._typing()
+            self._prompt.paste(event.text)
+            self._typing(self._prompt)
+            self._redraw()
 
-    def _typing(self) -> None:
+    def _typing(self, prompt: Prompt) -> None:
         """Search while it is typed, always from where the typing began."""
-        if self._prompt != "search" or self._window is None:
+        if prompt.kind != "search" or self._window is None:
             return
-        self._window.top, self._window.row = self._origin
-        self._matcher = Matcher(self._typed) if self._typed else None
+        self._window.top, self._window.row = prompt.origin
+        self._matcher = Matcher(prompt.text) if prompt.text else None
         self._current = None
         self._stop_search()
-        if self._typed:
-            self._start_search(self._origin[0], True)
+        self._start_search(prompt.origin[0], True)
 
     # Mouse
 
@@ -566,8 +560,7 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
 
     def _status(self) -> str:
         if self._prompt is not None:
-            sign = "/" if self._prompt == "search" else "&"
-            return f"{sign}{self._typed}_" + ("  searching" if self._searching else "")
+            return self._prompt.shown + ("  searching" if self._searching else "")
         window, index = self._window, self._index
         if window is None or index is None:
             return self._refused
@@ -584,44 +577,22 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        width = self.size.width
+        width, base = self.size.width, self.rich_style
         if y >= self._height:
-            return self._status_line(width)
-        base = self.rich_style
+            style = self._component("log--notice" if self._notice or self._window is None else "log--status")
+            return log_paint.one_line(" " + self._status(), base + style, width, self._ascii)
         rows = self._visible()
         if y >= len(rows):
             text = self._refused if self._window is None and y == 0 else ""
-            return _one(render.crop(render.clean(text), width, self._ascii), base, width)
+            return log_paint.one_line(text, base, width, self._ascii)
         line, row = rows[y]
         if is_error(line.raw):
             base += self._component("log--error")
         if line.start == self._current:
             base += self._component("log--current")
-        strip = line.strip(base)
-        if self._matcher is not None:
-            strip = self._highlight(strip)
+        strip = log_paint.highlight(line.strip(base), self._matcher, self._component("log--match"))
         start = row * width if self._wrapping else self._x
         return strip.crop(start, start + width).adjust_cell_length(width, base)
 
-    def _highlight(self, strip: Strip) -> Strip:
-        """Show where the text that was searched for stands."""
-        spans = self._matcher.spans(strip.text) if self._matcher is not None else []
-        if not spans:
-            return strip
-        mark = self._component("log--match")
-        text = strip.text
-        cuts = [render.width(text[:place]) for span in spans for place in span]
-        parts = strip.divide([*cuts, strip.cell_length])
-        return Strip.join(part.apply_style(mark) if place % 2 else part for place, part in enumerate(parts))
-
-    def _status_line(self, width: int) -> Strip:
-        style = self._component("log--notice" if self._notice or self._window is None else "log--status")
-        text = " " + render.clean(self._status())
-        return _one(render.crop(text, width, self._ascii), self.rich_style + style, width)
-
     def _component(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
-
-
-def _one(text: str, style: Style, width: int) -> Strip:
-    return Strip([Segment(text, style)] if text else []).adjust_cell_length(width, style)
