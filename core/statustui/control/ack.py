@@ -22,6 +22,4 @@ def acknowledge(store: "Store", runs: "Iterable[Run]", *, by: str) -> int:
     from statustui.store import requests
 
     run_ids = [run.run_id for run in runs if run.status.bad and run.acked_by is None]
-    if run_ids:
-        requests.acknowledge(store, run_ids, by)
-    return len(run_ids)
+    return requests.acknowledge(store, run_ids, by) if run_ids else 0

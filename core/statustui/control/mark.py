@@ -27,6 +27,5 @@ def mark_lost(store: "Store", run: "Run", *, reason: str, by: str) -> None:
     """
     from statustui.store import requests
 
-    if not run.status.open:
-        raise AlreadyEnded(f"{run.task} {run.id} has ended ({run.status.value}); only an open run can be marked lost")
-    requests.mark_lost(store, run.run_id, reason, by)
+    if not run.status.open or not requests.mark_lost(store, run.run_id, reason, by):
+        raise AlreadyEnded(f"{run.task} {run.id} has ended; only an open run can be marked lost")
