@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from textual.pilot import Pilot
+
 from statustui.config import Settings
 from statustui.model.run import Event, Host, Request, Run, RunDetail, Snapshot, Subtask, TaskStats
 from statustui.model.status import RequestKind, RequestState, RunStatus, SubtaskStatus
 from statustui_tui.actions import Outcome, Plan
 from statustui_tui.app import Clock, Monitor, Place
 from statustui_tui.sources import Frame, Lost, Process, Usage
-from textual.pilot import Pilot
 
 NOW = datetime(2026, 3, 14, 2, 4, 12, tzinfo=UTC)
 ZONE = timezone(timedelta(hours=1), "CET")
@@ -89,40 +90,118 @@ def host(**fields: Any) -> Host:
 def busy() -> Snapshot:
     """A night of work: some run, some failed, one stalled, one being cancelled."""
     locations = make_run(
-        4821, "DAILY_01_BDC_Locations", total_subtasks=112, subtasks_done=23, current_subtask=24, derived_percent=20.8,
-        subtask_name="Delaware", subtask_status=SubtaskStatus.RUNNING, items_complete=3, items_total=8, unit="files",
-        cpu_percent=98.0, rss_bytes=1_288_490_188, sampled_at=NOW, log_path="/var/log/etl/bdc.log",
+        4821,
+        "DAILY_01_BDC_Locations",
+        total_subtasks=112,
+        subtasks_done=23,
+        current_subtask=24,
+        derived_percent=20.8,
+        subtask_name="Delaware",
+        subtask_status=SubtaskStatus.RUNNING,
+        items_complete=3,
+        items_total=8,
+        unit="files",
+        cpu_percent=98.0,
+        rss_bytes=1_288_490_188,
+        sampled_at=NOW,
+        log_path="/var/log/etl/bdc.log",
         started_at=ago(minutes=14, seconds=31),
-    )  # fmt: skip
+    )
     backup = make_run(
-        4825, "nightly_backup.sh", items_complete=1_200_000, unit="rows", overall_message="copy", cpu_percent=0.0,
-        rss_bytes=12_582_912, started_at=ago(hours=3, minutes=10), last_progress_at=ago(minutes=41), sampled_at=NOW,
+        4825,
+        "nightly_backup.sh",
+        items_complete=1_200_000,
+        unit="rows",
+        overall_message="copy",
+        cpu_percent=0.0,
+        rss_bytes=12_582_912,
+        started_at=ago(hours=3, minutes=10),
+        last_progress_at=ago(minutes=41),
+        sampled_at=NOW,
         wrapped=True,
-    )  # fmt: skip
+    )
     export = make_run(
-        4826, "PERIODIC_export", total_subtasks=4, subtasks_done=1, current_subtask=2, derived_percent=37.5,
-        subtask_name="Writing tables", subtask_status=SubtaskStatus.RUNNING, items_complete=4_100_000,
-        items_total=8_000_000, unit="rows", cpu_percent=212.0, rss_bytes=734_003_200, sampled_at=NOW,
+        4826,
+        "PERIODIC_export",
+        total_subtasks=4,
+        subtasks_done=1,
+        current_subtask=2,
+        derived_percent=37.5,
+        subtask_name="Writing tables",
+        subtask_status=SubtaskStatus.RUNNING,
+        items_complete=4_100_000,
+        items_total=8_000_000,
+        unit="rows",
+        cpu_percent=212.0,
+        rss_bytes=734_003_200,
+        sampled_at=NOW,
         started_at=ago(minutes=2),
-    )  # fmt: skip
+    )
     roads = make_run(
-        4822, "ANNUAL_DEC_05_Roads", label="Ohio", total_subtasks=9, subtasks_done=8, derived_percent=88.9,
-        current_subtask=9, subtask_name="Check", subtask_status=SubtaskStatus.RUNNING, cpu_percent=14.0,
-        rss_bytes=91_000_000, sampled_at=NOW, attempt=2, user="ben",
-    )  # fmt: skip
+        4822,
+        "ANNUAL_DEC_05_Roads",
+        label="Ohio",
+        total_subtasks=9,
+        subtasks_done=8,
+        derived_percent=88.9,
+        current_subtask=9,
+        subtask_name="Check",
+        subtask_status=SubtaskStatus.RUNNING,
+        cpu_percent=14.0,
+        rss_bytes=91_000_000,
+        sampled_at=NOW,
+        attempt=2,
+        user="ben",
+    )
     refused = [
-        failed(4700 + n, f"DAILY_{n:02}_load", fingerprint="c0ffee", error_type="OperationalError",
-               error_message="connection refused db2:5432", ended_at=ago(minutes=9 + n))  # fmt: skip
+        failed(
+            4700 + n,
+            f"DAILY_{n:02}_load",
+            fingerprint="c0ffee",
+            error_type="OperationalError",
+            error_message="connection refused db2:5432",
+            ended_at=ago(minutes=9 + n),
+        )
         for n in range(7)
     ]
-    lost = failed(4810, "DAILY_02_Roads", status=RunStatus.LOST, error_type=None, error_message=None, exit_code=None,
-                  signal=9, lost_reason="signal 9 at peak 61G, out of memory?", ended_at=ago(minutes=18))  # fmt: skip
-    counties = failed(4817, "ANNUAL_DEC_03", error_subtask=4, error_subtask_name="Join counties", attempt=2,
-                      max_attempts=3, fingerprint="aaaa")  # fmt: skip
-    good = make_run(4801, "PREREQ_fetch", status=RunStatus.FINISHED, started_at=ago(minutes=40),
-                    ended_at=ago(minutes=33), duration_s=420.0, peak_rss_bytes=200_000_000)  # fmt: skip
-    stopped = make_run(4799, "DAILY_09_tiles", status=RunStatus.CANCELLED, started_at=ago(minutes=60),
-                       ended_at=ago(minutes=50), duration_s=601.0, lost_reason="cancelled by ben@db1")  # fmt: skip
+    lost = failed(
+        4810,
+        "DAILY_02_Roads",
+        status=RunStatus.LOST,
+        error_type=None,
+        error_message=None,
+        exit_code=None,
+        signal=9,
+        lost_reason="signal 9 at peak 61G, out of memory?",
+        ended_at=ago(minutes=18),
+    )
+    counties = failed(
+        4817,
+        "ANNUAL_DEC_03",
+        error_subtask=4,
+        error_subtask_name="Join counties",
+        attempt=2,
+        max_attempts=3,
+        fingerprint="aaaa",
+    )
+    good = make_run(
+        4801,
+        "PREREQ_fetch",
+        status=RunStatus.FINISHED,
+        started_at=ago(minutes=40),
+        ended_at=ago(minutes=33),
+        duration_s=420.0,
+        peak_rss_bytes=200_000_000,
+    )
+    stopped = make_run(
+        4799,
+        "DAILY_09_tiles",
+        status=RunStatus.CANCELLED,
+        started_at=ago(minutes=60),
+        ended_at=ago(minutes=50),
+        duration_s=601.0,
+        lost_reason="cancelled by ben@db1",
+    )
     ended = (counties, *refused, lost)
     return Snapshot(
         at=NOW,
@@ -133,17 +212,26 @@ def busy() -> Snapshot:
         counts={RunStatus.RUNNING: 4, RunStatus.FAILED: 8, RunStatus.LOST: 1, RunStatus.FINISHED: 1},
         hosts=(host(),),
         requests=(
-            Request(id=1, kind=RequestKind.CANCEL, run_id=roads.run_id, state=RequestState.TAKEN, asked_by="ben@db1",
-                    asked_from="db1", asked_at=ago(seconds=3), taken_at=ago(seconds=3),
-                    kill_at=NOW + timedelta(seconds=7)),
+            Request(
+                id=1,
+                kind=RequestKind.CANCEL,
+                run_id=roads.run_id,
+                state=RequestState.TAKEN,
+                asked_by="ben@db1",
+                asked_from="db1",
+                asked_at=ago(seconds=3),
+                taken_at=ago(seconds=3),
+                kill_at=NOW + timedelta(seconds=7),
+            ),
         ),
         stats={
-            locations.task: TaskStats(task=locations.task, runs=9, finished=9,
-                                      durations_s=(4000.0, 4100.0, 3900.0, 4050.0)),
+            locations.task: TaskStats(
+                task=locations.task, runs=9, finished=9, durations_s=(4000.0, 4100.0, 3900.0, 4050.0)
+            ),
         },
         since=ago(hours=24),
         total_runs=4826,
-    )  # fmt: skip
+    )
 
 
 def empty() -> Snapshot:
@@ -153,21 +241,36 @@ def empty() -> Snapshot:
 def detail_of(run: Run) -> RunDetail:
     """A run with a timeline, samples, events and, if it failed, a traceback."""
     subtasks = tuple(
-        Subtask(number=n, name=name, status=status, items_total=total, items_complete=done,
-                started_at=run.started_at + timedelta(seconds=start) if start is not None else None,
-                duration_s=seconds)
+        Subtask(
+            number=n,
+            name=name,
+            status=status,
+            items_total=total,
+            items_complete=done,
+            started_at=run.started_at + timedelta(seconds=start) if start is not None else None,
+            duration_s=seconds,
+        )
         for n, name, status, total, done, start, seconds in (
             (1, "Reading inputs", SubtaskStatus.COMPLETED, 12, 12, 0, 62.0),
             (2, "Join counties", SubtaskStatus.COMPLETED, None, None, 62, 210.0),
             (3, "Old format", SubtaskStatus.SKIPPED, None, None, 272, 0.0),
-            (4, "Delaware", SubtaskStatus.RUNNING if run.status.open else SubtaskStatus.FAILED, 8, 3, 272,
-             None if run.status.open else 300.0),
+            (
+                4,
+                "Delaware",
+                SubtaskStatus.RUNNING if run.status.open else SubtaskStatus.FAILED,
+                8,
+                3,
+                272,
+                None if run.status.open else 300.0,
+            ),
             (5, "Writing tables", SubtaskStatus.NOT_STARTED, None, None, None, None),
         )
-    )  # fmt: skip
+    )
     first = replace(run, run_id="first", id=run.id - 100, attempt=1, status=RunStatus.FAILED, ended_at=ago(hours=2))
     samples = tuple((NOW.timestamp() - 240 + 2 * n, 50.0 + n % 50, 10_000_000 * (n + 1)) for n in range(100))
-    trace = 'Traceback (most recent call last):\n  File "join.py", line 41, in load\n    row["FIPS"]\nKeyError: \'FIPS\''
+    trace = (
+        'Traceback (most recent call last):\n  File "join.py", line 41, in load\n    row["FIPS"]\nKeyError: \'FIPS\''
+    )
     return RunDetail(
         run=run,
         error_detail=trace if run.status.bad else None,
@@ -251,9 +354,15 @@ class FakeActions:
         return Outcome(ok=True, text="cancel asked")
 
     def plan(self, run: Run) -> Plan:
-        return Plan(run=run, argv=("/usr/bin/python3", f"{run.task}.py", "--state", "De la Ware"), cwd="/srv/etl",
-                    differs=("the script has changed since",), output="/var/log/etl/out.log",
-                    refusal=self.refusal, native=run)  # fmt: skip
+        return Plan(
+            run=run,
+            argv=("/usr/bin/python3", f"{run.task}.py", "--state", "De la Ware"),
+            cwd="/srv/etl",
+            differs=("the script has changed since",),
+            output="/var/log/etl/out.log",
+            refusal=self.refusal,
+            native=run,
+        )
 
     def retry(self, plans: Sequence[Plan], argv: Sequence[str] | None = None) -> Outcome:
         self.asked.append(("retry", *(plan.run.id for plan in plans), *(argv or ())))
@@ -265,14 +374,25 @@ class FakeActions:
 
 
 def settings(**fields: Any) -> Settings:
-    return Settings("sqlite:////home/etl/.local/state/statustui/status.db", "default", "/tmp/statustui-none",
-                    drainer="off", **fields)  # fmt: skip
+    return Settings(
+        "sqlite:////home/etl/.local/state/statustui/status.db",
+        "default",
+        "/tmp/statustui-none",
+        drainer="off",
+        **fields,
+    )
 
 
 def monitor(
-    source: FakeSource, *, actions: FakeActions | None = None, read_only: bool = False, ascii_only: bool = False,
-    place: Place | None = None, clock: Clock | None = None, **fields: Any,
-) -> Monitor:  # fmt: skip
+    source: FakeSource,
+    *,
+    actions: FakeActions | None = None,
+    read_only: bool = False,
+    ascii_only: bool = False,
+    place: Place | None = None,
+    clock: Clock | None = None,
+    **fields: Any,
+) -> Monitor:
     """A monitor on *source*, as ``etl@db1``."""
     app = Monitor(
         source,
@@ -313,4 +433,4 @@ def screen_text(app: Monitor) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["Frame", "FakeActions", "FakeSource", "FrozenClock", "busy", "detail_of", "empty", "failed", "make_run"]
+__all__ = ["FakeActions", "FakeSource", "Frame", "FrozenClock", "busy", "detail_of", "empty", "failed", "make_run"]

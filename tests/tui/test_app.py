@@ -210,7 +210,7 @@ async def test_sorting_by_memory_puts_the_largest_first() -> None:
         await tui.ready(pilot)
         await pilot.press("s", "m")
         await pilot.pause()
-        assert [entry.run.id for entry in app.main._entries][0] == 4821
+        assert app.main._entries[0].run.id == 4821
         assert "sort: memory" in tui.screen_text(app)
 
 
@@ -345,3 +345,19 @@ async def test_a_finished_run_leaves_running_and_is_shown_below() -> None:
         source.put(replace(source.now, running=rest, recent=(ended, *source.now.recent)))
         await tui.until(pilot, lambda: "3 running" in tui.screen_text(app))
         assert "finished" in tui.screen_text(app)
+
+
+async def test_a_key_pressed_at_once_after_a_move_hits_what_the_cursor_moved_to() -> None:
+    source = tui.FakeSource(tui.busy())
+    app = tui.monitor(source)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await tui.ready(pilot)
+        main = app.main
+        main.action_move("top")
+        main.action_move("up")  # into the other list; the focus follows in a later message
+        assert [run.id for run in main.selected()] == [4810]
+        main.action_move("up")
+        assert len(main.selected()) == 7
+        main.action_move("down")
+        main.action_move("down")
+        assert [run.id for run in main.selected()] == [4825]

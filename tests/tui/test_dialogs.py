@@ -17,7 +17,15 @@ async def test_cancel_names_the_run_and_enter_means_no() -> None:
         await pilot.press("x")
         assert isinstance(app.screen, Dialog)
         text = tui.screen_text(app)
-        for part in ("4825", "nightly_backup.sh", "etl@db1", "pid 24825", "--all", "KILL after 10 s", "statustui cancel 4825"):
+        for part in (
+            "4825",
+            "nightly_backup.sh",
+            "etl@db1",
+            "pid 24825",
+            "--all",
+            "KILL after 10 s",
+            "statustui cancel 4825",
+        ):
             assert part in text, part
         await pilot.press("enter")
         assert isinstance(app.screen, MonitorScreen)
@@ -85,7 +93,13 @@ async def test_retry_shows_the_exact_command_the_directory_and_what_differs() ->
         await pilot.press("k", "r")
         await tui.until(pilot, lambda: isinstance(app.screen, Dialog))
         text = tui.screen_text(app)
-        for part in ("--state 'De la Ware'", "/srv/etl", "the script has changed", "/var/log/etl/out.log", "statustui retry 4810"):
+        for part in (
+            "--state 'De la Ware'",
+            "/srv/etl",
+            "the script has changed",
+            "/var/log/etl/out.log",
+            "statustui retry 4810",
+        ):
             assert part in text, part
         await pilot.press("enter")
         assert actions.asked == []

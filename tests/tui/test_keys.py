@@ -31,7 +31,9 @@ def test_ids_are_unique_and_no_key_means_two_things_on_one_screen() -> None:
         assert len(spelled) == len(set(spelled)), screen
 
 
-@pytest.mark.parametrize(("screen", "key"), [(s, k) for s in SCREENS for k in keys.on(s)], ids=lambda v: getattr(v, "id", v))
+@pytest.mark.parametrize(
+    ("screen", "key"), [(s, k) for s in SCREENS for k in keys.on(s)], ids=lambda v: getattr(v, "id", v)
+)
 def test_every_key_has_an_action_on_each_of_its_screens(screen: str, key: keys.Key) -> None:
     name = key.action.split("(")[0]
     if name.startswith("app."):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from statustui_tui.sources import Process, Usage
+from statustui_tui.sources import Lost, Process, Usage
 from support import tui
 from support.pictures import same_picture
 
@@ -61,7 +61,7 @@ async def picture(screen: str, size: tuple[int, int], tmp_path: Path, *, ascii_o
             await tui.until(pilot, lambda: "KeyError" in tui.screen_text(app))
             await tui.until(pilot, lambda: size[1] < 9 or "error" in tui.screen_text(app))
         if screen == "lost":
-            made.lost = tui.Lost("store missing", "status.db is gone")
+            made.lost = Lost("store missing", "status.db is gone")
             await tui.until(pilot, lambda: main.trouble is not None)
             main.trouble = replace(main.trouble, tries=3, old_s=12.0) if main.trouble else None
             app.aged = lambda trouble: trouble  # type: ignore[method-assign]

@@ -110,7 +110,7 @@ class StoreActions:
         from statustui.control import retry
         from statustui.control.actor import actor
 
-        started = []
+        started: list[Run] = []
         for plan in plans:
             if not isinstance(plan.native, retry.RetryPlan):
                 continue
@@ -120,7 +120,9 @@ class StoreActions:
                 done = f"; started before it: {names(started)}" if started else ""
                 return Outcome(ok=False, text=f"{plan.run.id}: {error}{done}")
             started.append(plan.run)
-        return Outcome(ok=bool(started), text=f"retry of {names(started)} started" if started else "nothing was started")
+        return Outcome(
+            ok=bool(started), text=f"retry of {names(started)} started" if started else "nothing was started"
+        )
 
     def acknowledge(self, runs: Sequence[Run]) -> Outcome:
         """Mark *runs* as seen."""

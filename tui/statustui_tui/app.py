@@ -382,7 +382,7 @@ RUNNING = _running_version()
 
 
 def other_stores(settings: "Settings") -> tuple[tuple[str, int], ...]:
-    """Other stores that this user has used, each with the number of its runs; those that cannot be read are left out."""
+    """Other stores that this user has used, each with the number of its runs; unreadable ones are left out."""
     from statustui import config
     from statustui.errors import StatustuiError
     from statustui.store import reads

@@ -48,6 +48,7 @@ class Key:
     """True when it works even while text is being typed."""
 
 
+# fmt: off
 KEYS: tuple[Key, ...] = (
     # Look
     Key(id="open", keys="enter", action="open", label="open", group="Look", screens=(MONITOR,), footer=2,
@@ -71,8 +72,8 @@ KEYS: tuple[Key, ...] = (
     Key(id="filter", keys="slash", action="filter", label="filter", group="Find", screens=(MONITOR,), footer=5,
         palette=True, command="statustui runs --task TASK",
         help="Show only what matches; ! inverts; user: host: task: stage: status: narrow."),
-    Key(id="search", keys="slash", action="search", label="search", group="Find", screens=(LOG,), footer=5, palette=True,
-        help="Search in the log."),
+    Key(id="search", keys="slash", action="search", label="search", group="Find", screens=(LOG,), footer=5,
+        palette=True, help="Search in the log."),
     Key(id="mine", keys="u", action="mine", label="mine", group="Find", screens=(MONITOR,), palette=True,
         help="Show only my own runs.", command="statustui runs --user USER"),
     Key(id="sort", keys="s", action="sort", label="sort", group="Find", screens=(MONITOR,), footer=7, palette=True,
@@ -88,11 +89,12 @@ KEYS: tuple[Key, ...] = (
     # Move
     Key(id="down", keys="j,down", action="move('down')", label="down", group="Move", screens=ALL, help="Down."),
     Key(id="up", keys="k,up", action="move('up')", label="up", group="Move", screens=ALL, help="Up."),
-    Key(id="half_down", keys="ctrl+d,pagedown", action="move('half_down')", label="page down", group="Move", screens=ALL,
-        help="Half a page down."),
+    Key(id="half_down", keys="ctrl+d,pagedown", action="move('half_down')", label="page down", group="Move",
+        screens=ALL, help="Half a page down."),
     Key(id="half_up", keys="ctrl+u,pageup", action="move('half_up')", label="page up", group="Move", screens=ALL,
         help="Half a page up."),
-    Key(id="top", keys="g,home", action="move('top')", label="top", group="Move", screens=ALL, help="To the first line."),
+    Key(id="top", keys="g,home", action="move('top')", label="top", group="Move", screens=ALL,
+        help="To the first line."),
     Key(id="end", keys="G,end", action="move('end')", label="end", group="Move", screens=ALL,
         help="To the last line; in a log also: follow."),
     Key(id="other_list", keys="tab,shift+tab", action="other_list", label="other list", group="Move",
@@ -122,18 +124,18 @@ KEYS: tuple[Key, ...] = (
     # The program
     Key(id="pause", keys="p", action="pause", label="pause", group="Program", screens=RUNS, palette=True,
         help="Hold the screen still; its age is shown until you go on."),
-    Key(id="zoom", keys="z", action="zoom", label="full screen", group="Program", screens=(MONITOR, RUN, LOG), palette=True,
-        help="Show this part alone; again to go back."),
+    Key(id="zoom", keys="z", action="zoom", label="full screen", group="Program", screens=(MONITOR, RUN, LOG),
+        palette=True, help="Show this part alone; again to go back."),
     Key(id="refresh", keys="ctrl+r,f5", action="reload", label="reload", group="Program", screens=RUNS, palette=True,
         help="Ask the store now."),
     Key(id="suspend", keys="ctrl+z", action="app.suspend_process", label="suspend", group="Program", screens=ALL,
         help="Stop the monitor for a while; fg brings it back."),
     Key(id="redraw", keys="ctrl+l", action="app.redraw", label="redraw", group="Program", screens=ALL,
         help="Draw the screen again, when something else has written over it."),
-    Key(id="palette", keys="colon,ctrl+p", action="palette", label="palette", group="Program", screens=(MONITOR, RUN, LOG),
-        help="Type to find a run or an action."),
-    Key(id="help", keys="question_mark,f1", action="help", label="help", group="Program", screens=(MONITOR, RUN, LOG), footer=2,
-        palette=True, help="Show the keys that work here."),
+    Key(id="palette", keys="colon,ctrl+p", action="palette", label="palette", group="Program",
+        screens=(MONITOR, RUN, LOG), help="Type to find a run or an action."),
+    Key(id="help", keys="question_mark,f1", action="help", label="help", group="Program", screens=(MONITOR, RUN, LOG),
+        footer=2, palette=True, help="Show the keys that work here."),
     Key(id="back", keys="escape", action="back", label="back", group="Program", screens=(RUN, LOG, HELP), footer=1,
         help="Go back one level, clearing one thing at a time: search, filter, marks."),
     Key(id="clear", keys="escape", action="clear", label="clear", group="Program", screens=(MONITOR,), footer=1,
@@ -156,13 +158,30 @@ KEYS: tuple[Key, ...] = (
     Key(id="dialog_quit", keys="ctrl+c,ctrl+q", action="app.quit", label="quit", group="Dialogs", screens=(DIALOG,),
         help="Quit the monitor; nothing is done.", priority=True),
 )
+# fmt: on
 
 BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}
 
 _NAMES = {
-    "enter": "⏎", "escape": "Esc", "slash": "/", "space": "space", "question_mark": "?", "colon": ":",
-    "ampersand": "&", "left_square_bracket": "[", "right_square_bracket": "]", "down": "↓", "up": "↑", "left": "←",
-    "right": "→", "pagedown": "PgDn", "pageup": "PgUp", "home": "Home", "end": "End", "tab": "Tab", "f1": "F1",
+    "enter": "⏎",
+    "escape": "Esc",
+    "slash": "/",
+    "space": "space",
+    "question_mark": "?",
+    "colon": ":",
+    "ampersand": "&",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "down": "↓",
+    "up": "↑",
+    "left": "←",
+    "right": "→",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "home": "Home",
+    "end": "End",
+    "tab": "Tab",
+    "f1": "F1",
     "f5": "F5",
 }
 _ASCII_NAMES = {"enter": "Enter", "down": "Down", "up": "Up", "left": "Left", "right": "Right"}
@@ -180,8 +199,7 @@ def bindings(screen: str) -> list[Any]:
         One binding for each key; its ``id`` is that of the table, so that ``App.set_keymap`` remaps it.
     """
     return [
-        Binding(key.keys, key.action, key.label, show=False, id=key.id, priority=key.priority)
-        for key in on(screen)
+        Binding(key.keys, key.action, key.label, show=False, id=key.id, priority=key.priority) for key in on(screen)
     ]
 
 

@@ -121,7 +121,9 @@ async def take(app: Monitor, size: tuple[int, int], keys: Iterable[str], wait: f
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m statustui_tui.shot", description="An SVG of the monitor, from a real store.")
+    parser = argparse.ArgumentParser(
+        prog="python -m statustui_tui.shot", description="An SVG of the monitor, from a real store."
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--store", help="URL or path of the store; default: the configured one")
     parser.add_argument("--size", default="120x32", help="columns x lines")

@@ -141,8 +141,8 @@ class StoreSource:
         if not roots:
             return {}
         return {
-            key: Usage(cpu_percent=s.cpu_percent, rss_bytes=s.rss_bytes, processes=s.processes)
-            for key, s in self._sampler.sample(roots).items()
+            str(key): Usage(cpu_percent=s.cpu_percent, rss_bytes=s.rss_bytes, processes=s.processes)
+            for key, s in self._sampler.sample({**roots}).items()
         }
 
     def processes(self, run: Run) -> tuple[Process, ...]:

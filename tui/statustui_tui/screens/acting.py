@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from statustui.model.run import Run
 from textual.content import Content
 from textual.screen import Screen
 
+from statustui.model.run import Run
 from statustui_tui import render
 from statustui_tui.screens import questions
 from statustui_tui.screens.dialogs import Dialog, EditCommand

@@ -73,7 +73,11 @@ class Dialog(ModalScreen[bool]):
             return Content.assemble(("Enter", "bold $accent"), " close")
         yes, no = ("Y", "n") if q.harmless else ("y", "N")
         return Content.assemble(
-            (yes, "bold $accent"), f" {q.yes}   ", (no, "bold $accent"), f" {q.no}   ", ("Enter", "bold $accent"),
+            (yes, "bold $accent"),
+            f" {q.yes}   ",
+            (no, "bold $accent"),
+            f" {q.no}   ",
+            ("Enter", "bold $accent"),
             f" = {q.yes if q.harmless else q.no}",
         )
 

@@ -18,8 +18,20 @@ _FIELDS: dict[str, Callable[[Run], str]] = {
 
 def _anything(run: Run) -> str:
     parts = (
-        str(run.id), run.task, run.stage, run.label, run.host, run.user, run.status.value, run.subtask_name,
-        run.overall_message, run.subtask_message, run.error_type, run.error_message, run.lost_reason, *run.args,
+        str(run.id),
+        run.task,
+        run.stage,
+        run.label,
+        run.host,
+        run.user,
+        run.status.value,
+        run.subtask_name,
+        run.overall_message,
+        run.subtask_message,
+        run.error_type,
+        run.error_message,
+        run.lost_reason,
+        *run.args,
     )
     return "\n".join(part for part in parts if part)
 

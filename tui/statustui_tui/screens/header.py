@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from statustui.model.status import RunStatus
 from textual.content import Content
 
+from statustui.model.status import RunStatus
 from statustui_tui import render
 from statustui_tui.screens.parts.line import spread
 
@@ -35,18 +35,22 @@ class Trouble:
     """Age of what is shown, in seconds; None when nothing is shown."""
 
 
-def header(who: str, store: str, totals: Totals, clock: datetime, width: int, remark: str = "") -> Content:
+def header(who: str, store: str, totals: Totals | None, clock: datetime, width: int, remark: str = "") -> Content:
     """``etl@db1 ~/…/statustui   15 running  1 stalled  43 FAILED    03:04:12 CET``."""
-    counts = _counts(totals, short=width < 60)
+    counts = _counts(totals, short=width < 60) if totals is not None else Content("")
     zone = f" {render.clean(clock.tzname() or '')}" if width >= 72 else ""
     time_text = clock.strftime("%H:%M:%S") if width >= 34 else clock.strftime("%H:%M") if width >= 26 else ""
-    right = Content.assemble((remark, "bold $warning"), "  " if remark else "", (time_text + zone, "$foreground 70%"), " ")
+    right = Content.assemble(
+        (remark, "bold $warning"), "  " if remark else "", (time_text + zone, "$foreground 70%"), " "
+    )
     room = width - counts.cell_length - right.cell_length - 3
     place = render.clean(who)
     left = Content.assemble(" ", (place, "bold")) if room >= len(place) + 1 else Content("")
     room -= left.cell_length
     if room >= 12:
-        left = Content.assemble(left, " ", (render.crop_middle(render.clean(store), min(room - 1, 60)), "$foreground 60%"))
+        left = Content.assemble(
+            left, " ", (render.crop_middle(render.clean(store), min(room - 1, 60)), "$foreground 60%")
+        )
     gap = "   " if left.cell_length and width >= 60 else " "
     return spread(Content.assemble(left, gap, counts), right, width)
 
@@ -105,7 +109,11 @@ def empty_page(store: str, others: tuple[tuple[str, int], ...], *, ascii_only: b
         lines += [Content(""), Content("  Other stores on this machine:")]
         for url, runs in others[:8]:
             lines.append(
-                Content.assemble(f"      {runs} runs in ", (render.clean(url), "bold"), (f"   statustui --store {render.clean(url)}", dim))
+                Content.assemble(
+                    f"      {runs} runs in ",
+                    (render.clean(url), "bold"),
+                    (f"   statustui --store {render.clean(url)}", dim),
+                )
             )
     return lines
 

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from statustui.model.run import Run
 from statustui.model.status import RunStatus
-
 from statustui_tui import render
 from statustui_tui.screens.needs import why
 from statustui_tui.screens.running import TimeCell, arguments

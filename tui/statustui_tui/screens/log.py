@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
-from statustui.model.run import Run, RunDetail
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 
+from statustui.model.run import Run, RunDetail
 from statustui_tui import keys, render
 from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.header import Trouble
@@ -115,7 +115,10 @@ class LogScreen(ActingScreen):
 
     def _tail(self, detail: RunDetail) -> list[Content]:
         if not detail.log_tail:
-            return [Content(""), Content.styled("  This run has no log file. Start it with: statustui run -- COMMAND", DIM)]
+            return [
+                Content(""),
+                Content.styled("  This run has no log file. Start it with: statustui run -- COMMAND", DIM),
+            ]
         return [render.content(line) for line in detail.log_tail]
 
     def _head(self) -> None:
@@ -126,7 +129,8 @@ class LogScreen(ActingScreen):
         status = run.status.value.upper() if run.status.bad else run.status.value
         left = Content.assemble(
             (f" {render.glyph(run.status, self.monitor.ascii_only)} ", style), (render.clean(run.task), "bold"),
-            (f" {run.id}", DIM), "  ", (status, f"bold {style}"), f"  {render.duration(elapsed(run, self.monitor.now()))}  ",
+            (f" {run.id}", DIM), "  ", (status, f"bold {style}"),
+            f"  {render.duration(elapsed(run, self.monitor.now()))}  ",
         )  # fmt: skip
         room = width - left.cell_length - 1
         path = render.crop_middle(render.clean(run.log_path or "no log file"), max(0, room), self.monitor.ascii_only)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from statustui.model.run import Run, Snapshot
-from statustui.model.status import Mark
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input
 
+from statustui.insight.order import one_row_each
+from statustui.model.run import Run, Snapshot
+from statustui.model.status import Mark
 from statustui_tui import keys, render
 from statustui_tui.screens import needs, running, view
 from statustui_tui.screens.acting import ActingScreen
@@ -55,7 +56,7 @@ class MonitorScreen(ActingScreen):
         self._places: dict[str, int] = {}
         self._ordered_at = float("-inf")
         self._drawn_at = float("-inf")
-        self._marks_of = Totals()
+        self._marks_of: Totals | None = None
 
     def compose(self) -> ComposeResult:
         """Heading, banner, the two lists, and the line at the foot."""
@@ -67,7 +68,9 @@ class MonitorScreen(ActingScreen):
         yield Line(id="running-title", classes="title")
         yield Table(running.columns(80, several_hosts=False), ascii=ascii_only, id="running")
         yield Sheet(id="empty")
-        yield FilterLine(id="filter", placeholder="filter: words, regex, !not, user: host: task: stage: status:", compact=True)
+        yield FilterLine(
+            id="filter", placeholder="filter: words, regex, !not, user: host: task: stage: status:", compact=True
+        )
         yield Line(id="says")
         yield KeyBar(ascii_only=ascii_only)
 
@@ -87,7 +90,8 @@ class MonitorScreen(ActingScreen):
     def table(self) -> Table:
         """The list that keys go to."""
         needs_table = self.needs_table
-        return needs_table if needs_table.has_focus and needs_table.display else self.running_table
+        # Not `has_focus`: that follows a moment later, and a key must never hit what the cursor has left.
+        return needs_table if self.focused is needs_table and needs_table.display else self.running_table
 
     def on_mount(self) -> None:
         """Show what is there, and keep the ages moving."""
@@ -185,7 +189,11 @@ class MonitorScreen(ActingScreen):
         for part in ("#needs-title", "#needs", "#running-title", "#running"):
             self.query_one(part).display = not empty
         if empty:
-            lines = [Content("")] if frame is None else empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only)
+            lines = (
+                [Content("")]
+                if frame is None
+                else empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only)
+            )
             if frame is None and self.trouble is None:
                 lines.append(Content.styled("  reading the store", "$foreground 60%"))
             sheet.show(lines)
@@ -202,7 +210,7 @@ class MonitorScreen(ActingScreen):
         self.running_table.set_model(Joined(model, lately))
         self._titles(snapshot)
         if self.table.cursor_key is None and self.table is self.needs_table:
-            self.running_table.focus()
+            self.set_focus(self.running_table)
         self.refresh_bindings()
 
     def _show_needs(self, several: bool) -> None:
@@ -230,7 +238,13 @@ class MonitorScreen(ActingScreen):
         n = sum(len(need.runs) for need in self._needs)
         since = "since 24 h"
         self.query_one("#needs-title", Line).show(
-            rule(f"Needs you {n}" if n else "Needs you", since, width, ascii_only=ascii_only, focused=self.needs_table.has_focus)
+            rule(
+                f"Needs you {n}" if n else "Needs you",
+                since,
+                width,
+                ascii_only=ascii_only,
+                focused=self.focused is self.needs_table,
+            )
         )
         notes = [f"mine: {self.monitor.user}"] if self.mine else []
         if self.filter:
@@ -239,10 +253,10 @@ class MonitorScreen(ActingScreen):
         if marked:
             notes.append(f"{marked} marked")
         notes.append(f"sort: {view.ORDERS[self.order.by]}" + (" (reversed)" if self.order.reverse else ""))
-        shown, all_of = len(self._entries), len(view.one_row_each(snapshot.running))
+        shown, all_of = len(self._entries), len(one_row_each(snapshot.running))
         count = f"Running {shown}" + (f" of {all_of}" if shown != all_of else "") if all_of else "Running: nothing"
         self.query_one("#running-title", Line).show(
-            rule(count, "  ".join(notes), width, ascii_only=ascii_only, focused=self.running_table.has_focus)
+            rule(count, "  ".join(notes), width, ascii_only=ascii_only, focused=self.focused is self.running_table)
         )
 
     # What is selected
@@ -301,13 +315,13 @@ class MonitorScreen(ActingScreen):
             at = table.model.index_of(table.cursor_key) if table.cursor_key is not None else None
             if how in ("down", "half_down") and table is self.needs_table and at in (None, len(table.model) - 1):
                 other.move("top")
-                other.focus()
+                self.set_focus(other)
                 return
             # The first row may be a heading, over which the cursor passes.
             first = 1 if len(table.model) and table.model.row(0).section else 0
             if how in ("up", "half_up") and table is self.running_table and at in (None, first):
                 other.move("end")
-                other.focus()
+                self.set_focus(other)
                 return
         table.move(how)
 
@@ -319,7 +333,7 @@ class MonitorScreen(ActingScreen):
         """To the other list."""
         other = self._other()
         if other is not None:
-            other.focus()
+            self.set_focus(other)
 
     def on_descendant_focus(self) -> None:
         """Show which list keys go to."""
@@ -368,7 +382,17 @@ class MonitorScreen(ActingScreen):
 
     def action_sort(self) -> None:
         """Choose the order."""
-        letters = {"trouble": "t", "time": "l", "progress": "d", "left": "e", "cpu": "c", "memory": "m", "task": "n", "host": "h", "id": "i"}
+        letters = {
+            "trouble": "t",
+            "time": "l",
+            "progress": "d",
+            "left": "e",
+            "cpu": "c",
+            "memory": "m",
+            "task": "n",
+            "host": "h",
+            "id": "i",
+        }
         choices = [Choice(key=letters[by], label=label, value=by) for by, label in view.ORDERS.items()]
         menu = Menu("Sort by (again: reversed)", choices, self.order.by, self.monitor.ascii_only)
 
@@ -400,7 +424,7 @@ class MonitorScreen(ActingScreen):
         line.value = self.filter.text
         line.display = True
         self.query_one(KeyBar).display = False
-        line.focus()
+        self.set_focus(line)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
@@ -416,7 +440,7 @@ class MonitorScreen(ActingScreen):
         """From the filter to the list."""
         self._close_filter()
         table = self.running_table if len(self._entries) or not self._needs else self.needs_table
-        table.focus()
+        self.set_focus(table)
 
     def _close_filter(self) -> None:
         self.query_one("#filter").display = False

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from statustui.model.run import Run
 from statustui.model.status import RunStatus
-
 from statustui_tui import render
 from statustui_tui.screens.filtering import Filter
 from statustui_tui.widgets.table_model import Cell, Column, Pieces, Row, Text
@@ -80,7 +79,9 @@ def _row(key: Hashable, cells: dict[str, Cell | str], names: Sequence[str]) -> R
 
 
 def _single(run: Run, now: datetime, ascii_only: bool, indent: str = "") -> dict[str, Cell | str]:
-    tries = f"try {run.attempt}/{run.max_attempts}" if run.max_attempts else f"try {run.attempt}" if run.attempt > 1 else ""
+    tries = (
+        f"try {run.attempt}/{run.max_attempts}" if run.max_attempts else f"try {run.attempt}" if run.attempt > 1 else ""
+    )
     return {
         "sign": Text(render.glyph(run.status, ascii_only), run.status.value),
         "id": str(run.id),
@@ -114,7 +115,9 @@ def why(run: Run) -> Pieces:
     """Where and why it failed, in one line."""
     place = ""
     if run.error_subtask_name:
-        place = f"@{run.error_subtask} {run.error_subtask_name}  " if run.error_subtask else f"{run.error_subtask_name}  "
+        place = (
+            f"@{run.error_subtask} {run.error_subtask_name}  " if run.error_subtask else f"{run.error_subtask_name}  "
+        )
     if run.status is RunStatus.LOST:
         return Pieces(((place, "muted"), (f"lost: {run.lost_reason or 'ended without a word'}", "failed")))
     kind = run.error_type or ""

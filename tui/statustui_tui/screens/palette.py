@@ -3,10 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from statustui.model.run import Run
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from statustui.model.run import Run
 from statustui_tui import keys, render
 from statustui_tui.screens.acting import ActingScreen
 
@@ -53,7 +53,7 @@ class Palette(Provider):
             score = matcher.match(f"{key.label} {key.help}")
             if score > 0:
                 yield Hit(score, self._text(key), self._do(key), text=key.label, help=key.help)
-        seen = set()
+        seen: set[str] = set()
         for run in self.monitor.known_runs():
             score = matcher.match(f"{run.id} {run.task} {run.label or ''}")
             if score > 0 and len(seen) < MOST:
@@ -68,4 +68,10 @@ class Palette(Provider):
         sign = render.glyph(run.status, self.monitor.ascii_only)
         text = Content.assemble(f"{sign} {run.id} ", (render.clean(run.task), "bold"), f"  {run.status.value}")
         said = render.crop(render.clean(run.error_message or run.subtask_name or run.overall_message or ""), 80)
-        return Hit(score, text, lambda: self.monitor.open_run(run), text=str(run.id), help=Content(said).plain.replace("[", "\\["))
+        return Hit(
+            score,
+            text,
+            lambda: self.monitor.open_run(run),
+            text=str(run.id),
+            help=Content(said).plain.replace("[", "\\["),
+        )

@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Sequence
 
-from statustui.model.run import Run
 from textual.content import Content
 
+from statustui.model.run import Run
 from statustui_tui import actions, render
 from statustui_tui.screens.dialogs import Question
 from statustui_tui.screens.run_view import DIM
@@ -19,9 +19,12 @@ def named(run: Run) -> list[Content]:
     where = f"{run.user or '?'}@{run.host or '?'}" + (f"  pid {run.pid}" if run.pid and run.status.open else "")
     out = [
         Content.assemble(
-            (f"{run.id:>5}", "bold $accent"), "  ", (render.clean(run.task), "bold"), f"  {run.status.value}",
+            (f"{run.id:>5}", "bold $accent"),
+            "  ",
+            (render.clean(run.task), "bold"),
+            f"  {run.status.value}",
             (f"  {render.clean(where)}", DIM),
-        )  # fmt: skip
+        )
     ]
     if run.args:
         out.append(Content.assemble(" " * 7, (render.crop(render.clean(shlex.join(run.args)), 100), DIM)))
@@ -54,7 +57,9 @@ def cancel(runs: Sequence[Run], *, now: bool, grace_s: float) -> Question:
     command = actions.command("cancel", runs, *(["--now"] if now else []))
     lines = [*_list(runs), Content(""), Content(how), *_same(command)]
     title = f"Kill {what} now?" if now else f"Cancel {what}?"
-    return Question(title=title, lines=tuple(lines), yes="kill" if now else "cancel", no="leave running" if n > 1 else "leave it")
+    return Question(
+        title=title, lines=tuple(lines), yes="kill" if now else "cancel", no="leave running" if n > 1 else "leave it"
+    )
 
 
 def retry(plans: Sequence[actions.Plan], argv: Sequence[str] | None = None) -> Question:
@@ -74,16 +79,25 @@ def retry(plans: Sequence[actions.Plan], argv: Sequence[str] | None = None) -> Q
         lines.append(Content.styled(f"       … and {len(good) - MOST} more", DIM))
     for plan in bad[:MOST]:
         lines += named(plan.run)[:1]
-        lines += [Content.assemble(("       no: ", "$error"), part) for part in render.content(plan.refusal or "").fold(90)[:4]]
+        lines += [
+            Content.assemble(("       no: ", "$error"), part)
+            for part in render.content(plan.refusal or "").fold(90)[:4]
+        ]
     if good:
         lines += _same(actions.command("retry", [plan.run for plan in good]))
     n = len(good)
-    title = "This can not be tried again from here" if not n else f"Try {n} runs again?" if n > 1 else "Try this run again?"
+    title = (
+        "This can not be tried again from here" if not n else f"Try {n} runs again?" if n > 1 else "Try this run again?"
+    )
     return Question(title=title, lines=tuple(lines), yes="retry", no="leave it", possible=bool(good))
 
 
 def acknowledge(runs: Sequence[Run]) -> Question:
     """More than one: they leave *Needs you*."""
-    lines = [*_list(runs), Content(""), Content("They leave “Needs you”; nothing else changes."),
-             *_same(actions.command("ack", runs))]  # fmt: skip
+    lines = [
+        *_list(runs),
+        Content(""),
+        Content("They leave “Needs you”; nothing else changes."),
+        *_same(actions.command("ack", runs)),
+    ]
     return Question(title=f"Acknowledge {len(runs)} runs?", lines=tuple(lines), yes="acknowledge", no="leave them")

@@ -3,14 +3,16 @@
 import time
 from typing import Any, ClassVar
 
-from statustui.insight.eta import estimate
-from statustui.insight.order import one_row_each
-from statustui.model.run import Run, RunDetail
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 
+from statustui.insight.eta import estimate
+from statustui.insight.marks import host_of
+from statustui.insight.marks import marks as marks_of
+from statustui.insight.order import one_row_each
+from statustui.model.run import Run, RunDetail
 from statustui_tui import keys, render
 from statustui_tui.screens import run_facts, run_view, view
 from statustui_tui.screens.acting import ActingScreen
@@ -141,7 +143,7 @@ class RunScreen(ActingScreen):
         marks: tuple[Any, ...] = ()
         if run.status.open and self.frame is not None:
             hosts = view.hosts_now(self.frame.snapshot, now)
-            marks = view.marks_of(run, stats, view.host_of(run, hosts), now)
+            marks = marks_of(run, stats, host_of(run, hosts), now)
         request = view.cancels(self.detail.requests).get(run.run_id) if run.status.open else None
         entry = view.Entry(run=run, marks=marks, usage=usage, request=request)
         stored = self.detail.samples[-1][0] if self.detail.samples else 0.0
@@ -157,7 +159,7 @@ class RunScreen(ActingScreen):
 
     def redraw(self) -> None:
         """Show the run as of now."""
-        if not self.up or self._held or self.monitor.paused and self._drawn_at > 0:
+        if not self.up or self._held or (self.monitor.paused and self._drawn_at > 0):
             return
         self._drawn_at = self.monitor.clock.monotonic()
         width, height = self.size.width, self.size.height

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from statustui.model.run import Run
 from textual.content import Content
 
+from statustui.model.run import Run
 from statustui_tui import render
 from statustui_tui.screens.run_view import DIM, STYLES, Page, command_of, error_lines, resources, subtask_lines, title
 from statustui_tui.screens.view import elapsed
@@ -83,9 +83,7 @@ def _fact(name: str, value: str, width: int) -> list[Content]:
     column = 12
     label = render.fit(render.clean(name), column)
     wrapped = render.content(value).wrap(max(12, width - column - 3))[:6]
-    return [
-        Content.assemble((f" {label if i == 0 else '':<{column}} ", DIM), part) for i, part in enumerate(wrapped)
-    ]
+    return [Content.assemble((f" {label if i == 0 else '':<{column}} ", DIM), part) for i, part in enumerate(wrapped)]
 
 
 def process_lines(page: Page, width: int) -> list[Content]:
@@ -98,10 +96,12 @@ def process_lines(page: Page, width: int) -> list[Content]:
         state = "$success" if process.state == "R" else "$error" if process.state in "DZ" else DIM
         out.append(
             Content.assemble(
-                (f" {process.pid:>7} ", DIM), (process.state, state),
-                f" {render.load(process.cpu_percent):>4} {render.size(process.rss_bytes):>4} ", (branch, DIM),
+                (f" {process.pid:>7} ", DIM),
+                (process.state, state),
+                f" {render.load(process.cpu_percent):>4} {render.size(process.rss_bytes):>4} ",
+                (branch, DIM),
                 render.clean(process.command),
-            )  # fmt: skip
+            )
         )
     return out
 
@@ -119,10 +119,15 @@ def _run_line(run: Run, page: Page, *, here: bool = False, attempt: bool = False
     name = f"try {run.attempt}" if attempt else render.clean(run.task)
     arrow = ">" if here else " "
     return Content.assemble(
-        (arrow, "bold $accent"), (render.glyph(run.status, page.ascii_only), style), f" {run.id:>5}  ", (name, "bold" if here else ""),
-        "  ", (run.status.value, style), f"  {render.duration(elapsed(run, page.now))}",
+        (arrow, "bold $accent"),
+        (render.glyph(run.status, page.ascii_only), style),
+        f" {run.id:>5}  ",
+        (name, "bold" if here else ""),
+        "  ",
+        (run.status.value, style),
+        f"  {render.duration(elapsed(run, page.now))}",
         (f"  {render.clock(run.started_at, page.now)}", DIM),
-    )  # fmt: skip
+    )
 
 
 def request_lines(page: Page) -> list[Content]:
@@ -135,10 +140,14 @@ def request_lines(page: Page) -> list[Content]:
         left = (kill - page.now).total_seconds() if kill is not None and state == "taken" else 0.0
         out.append(
             Content.assemble(
-                (f" {render.clock(request.asked_at, page.now)} ", DIM), request.kind.value, " ", (state, style),
+                (f" {render.clock(request.asked_at, page.now)} ", DIM),
+                request.kind.value,
+                " ",
+                (state, style),
                 (f" KILL in {round(left)} s" if left > 0 else "", "bold $error"),
-                (f" by {render.clean(request.asked_by)}", DIM), (f"  {render.clean(request.answer or request.reason or '')}", ""),
-            )  # fmt: skip
+                (f" by {render.clean(request.asked_by)}", DIM),
+                (f"  {render.clean(request.answer or request.reason or '')}", ""),
+            )
         )
     return out
 
@@ -150,9 +159,11 @@ def event_lines(page: Page) -> list[Content]:
         actor = f" by {render.clean(event.actor)}" if event.actor else ""
         out.append(
             Content.assemble(
-                (f" {_time(event.at, page.now)} ", DIM), (render.clean(event.kind), "bold"), (actor, DIM),
+                (f" {_time(event.at, page.now)} ", DIM),
+                (render.clean(event.kind), "bold"),
+                (actor, DIM),
                 f" {render.clean(event.status or '')} {render.clean(event.message or '')}".rstrip(),
-            )  # fmt: skip
+            )
         )
     return out
 

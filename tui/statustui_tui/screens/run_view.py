@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from textual.content import Content
+
 from statustui.insight.eta import Eta
 from statustui.model.run import Run, RunDetail, Subtask
 from statustui.model.status import Mark, RunStatus, SubtaskStatus
-from textual.content import Content
-
 from statustui_tui import render
 from statustui_tui.screens.parts.line import rule, spread
 from statustui_tui.screens.running import request_note
@@ -112,7 +112,9 @@ def remarks(page: Page, indent: int) -> list[Content]:
     request = page.entry.request
     if request is not None:
         who = render.clean(request.asked_by)
-        out.append(Content.assemble(pad, (request_note(page.entry, page.now), "bold $error"), (f"  asked by {who}", DIM)))
+        out.append(
+            Content.assemble(pad, (request_note(page.entry, page.now), "bold $error"), (f"  asked by {who}", DIM))
+        )
     return out
 
 
@@ -156,16 +158,19 @@ def resources(page: Page, width: int) -> list[Content]:
     cpu = render.load(page.entry.cpu) if run.status.open else ""
     memory = render.size(page.entry.memory) if run.status.open else ""
     ascii_only = page.ascii_only
-    cpu_line, memory_line = sparkline([p[1] for p in points], cells, ascii=ascii_only), sparkline(
-        [float(p[2]) for p in points], cells, ascii=ascii_only
+    cpu_line, memory_line = (
+        sparkline([p[1] for p in points], cells, ascii=ascii_only),
+        sparkline([float(p[2]) for p in points], cells, ascii=ascii_only),
     )
     out = [
         Content.assemble(
-            (" CPU ", "bold"), (cpu_line, "$primary"), f" {cpu:>5}", (f"  peak {render.load(peak_cpu)}" if peak_cpu else "", DIM),
+            (" CPU ", "bold"), (cpu_line, "$primary"), f" {cpu:>5}",
+            (f"  peak {render.load(peak_cpu)}" if peak_cpu else "", DIM),
             (stale, "$warning"),
         ),
         Content.assemble(
-            (" MEM ", "bold"), (memory_line, "$secondary"), f" {memory:>5}", (f"  peak {render.size(peak)}" if peak else "", DIM),
+            (" MEM ", "bold"), (memory_line, "$secondary"), f" {memory:>5}",
+            (f"  peak {render.size(peak)}" if peak else "", DIM),
         ),
     ]  # fmt: skip
     if io:
@@ -176,7 +181,12 @@ def resources(page: Page, width: int) -> list[Content]:
 def error_lines(page: Page, width: int) -> list[Content]:
     """What failed, where, why, with the traceback."""
     run, detail = page.run, page.detail
-    if not run.status.bad and not run.error_message and not detail.error_detail and run.status is not RunStatus.CANCELLED:
+    if (
+        not run.status.bad
+        and not run.error_message
+        and not detail.error_detail
+        and run.status is not RunStatus.CANCELLED
+    ):
         return []
     out: list[Content] = []
     if run.error_subtask_name or run.error_subtask:
@@ -187,7 +197,9 @@ def error_lines(page: Page, width: int) -> list[Content]:
         out += [Content.assemble(" ", part) for part in render.content(text, "bold $error").wrap(max(10, width - 2))]
     if run.lost_reason:
         word = "lost: " if run.status is RunStatus.LOST else ""
-        out += [Content.assemble(" ", p) for p in render.content(word + run.lost_reason, "$error").wrap(max(10, width - 2))]
+        out += [
+            Content.assemble(" ", p) for p in render.content(word + run.lost_reason, "$error").wrap(max(10, width - 2))
+        ]
     ends = [f"exit status {run.exit_code}"] if run.exit_code is not None else []
     ends += [f"signal {run.signal}"] if run.signal is not None else []
     if ends:

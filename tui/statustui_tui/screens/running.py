@@ -7,7 +7,6 @@ from datetime import datetime
 from statustui.insight.eta import Eta, estimate
 from statustui.model.run import Run, TaskStats
 from statustui.model.status import Mark, RequestKind, RequestState
-
 from statustui_tui import render
 from statustui_tui.screens.view import Entry, elapsed, item_fraction, overall_fraction
 from statustui_tui.widgets.bars import BarCell, bar

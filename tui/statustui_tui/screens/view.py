@@ -9,7 +9,6 @@ from statustui.insight.marks import marks as marks_of
 from statustui.insight.order import one_row_each, ordered
 from statustui.model.run import Host, Request, Run, Snapshot
 from statustui.model.status import Mark, RequestKind, RequestState
-
 from statustui_tui.screens.filtering import Filter
 from statustui_tui.sources import Frame, Usage
 
@@ -131,9 +130,7 @@ def arranged(found: Sequence[Entry], order: Order, snapshot: Snapshot, now: date
 def kept(found: Iterable[Entry], rule: Filter, user: str | None) -> list[Entry]:
     """The lines that match the filter, of one user or (None) of all."""
     return [
-        entry
-        for entry in found
-        if (user is None or entry.run.user == user) and (not rule or rule.matches(entry.run))
+        entry for entry in found if (user is None or entry.run.user == user) and (not rule or rule.matches(entry.run))
     ]
 
 

@@ -7,7 +7,6 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.widget import Widget
 
-
 _ASCII = str.maketrans({"…": ".", "·": "-", "“": '"', "”": '"', "–": "-", "×": "x", "’": "'", "•": "*"})
 
 
@@ -68,7 +67,5 @@ def rule(title: str, right: str, width: int, *, ascii_only: bool, focused: bool 
     dash = "-" if ascii_only else "─"
     line = "$foreground 30%" if not focused else "$primary"
     left = Content.assemble((f"{dash} ", line), (title, "bold $primary" if focused else "bold"), (" ", ""))
-    tail = (
-        Content.assemble((" ", ""), (right, "$foreground 60%"), (f" {dash}", line)) if right else Content("")
-    )
+    tail = Content.assemble((" ", ""), (right, "$foreground 60%"), (f" {dash}", line)) if right else Content("")
     return spread(left, tail, width, dash, line)
