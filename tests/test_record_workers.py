@@ -205,3 +205,40 @@ def test_no_process_waits_for_us(env: Path) -> None:
     done = run_program(env, code)
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - begin < 20
+
+
+def test_a_worker_may_begin_any_number_of_subtasks(env: Path, state_dir: Path) -> None:
+    code = """
+        with statustui.run("x") as run:
+            if os.fork() == 0:
+                for n in range(2500):
+                    with run.subtask(f"part {n}") as sub:
+                        sub.advance(2)
+                os.kill(os.getpid(), 9)
+            os.wait()
+    """
+    done = run_program(env, code)
+    assert done.stderr == ""
+    run = only_run(state_dir)
+    assert len(run.subs) == 2500
+    assert {(sub.complete, sub.status) for sub in run.subs.values()} == {(2, "completed")}
+
+
+def test_subtasks_of_a_forked_child_and_of_its_parent_are_told_apart(env: Path, state_dir: Path) -> None:
+    code = """
+        with statustui.run("x") as run:
+            list(run.track(range(2), "before"))
+            if os.fork() == 0:
+                list(run.track(range(3), "child"))
+                os._exit(0)
+            os.wait()
+            list(run.track(range(4), "parent"))
+    """
+    done = run_program(env, code)
+    assert done.stderr == ""
+    run = only_run(state_dir)
+    assert sorted((sub.name, sub.complete, sub.status) for sub in run.subs.values()) == [
+        ("before", 2, "completed"),
+        ("child", 3, "completed"),
+        ("parent", 4, "completed"),
+    ]

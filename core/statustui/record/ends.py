@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from statustui.record.subtask import Subtask
 
 _DETAIL = 60_000
+_HUGE = 1_000_000
 _CANCELS = ("KeyboardInterrupt", "CancelledError")
 
 
@@ -67,6 +68,8 @@ def detail_of(error: BaseException) -> str:
     import traceback
 
     try:
+        if len(str(error)) > _HUGE:  # a message of 100 MB is not copied for its traceback
+            return "".join(traceback.format_tb(error.__traceback__, limit=-200)) + headline(error)[:_DETAIL]
         text = "".join(traceback.format_exception(error, limit=-200))
     except Exception as problem:  # somebody else's __str__ or source file
         return f"no traceback: {type(problem).__name__}"
@@ -81,7 +84,7 @@ def error_record(run: "Run", error: BaseException) -> "dict[str, Any]":
     if run._failed is not None and run._failed[0] == id(error):
         number, name = run._failed[1:]
     elif run._subs:
-        newest = max(run._subs.values(), key=lambda sub: sub.number)
+        newest = max(tuple(run._subs.values()), key=lambda sub: sub.number)
         number, name = newest.number, newest.name
     detail = None if isinstance(error, SystemExit) else detail_of(error)
     return make_error(run, type_name(error), message_of(error), detail, number, name)

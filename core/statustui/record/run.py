@@ -121,7 +121,7 @@ class Run:
         self._end("failed", error=record)
 
     def _current(self) -> tuple[int | None, str | None]:
-        newest = max(self._subs.values(), key=lambda sub: sub.number, default=None)
+        newest = max(tuple(self._subs.values()), key=lambda sub: sub.number, default=None)
         return (newest.number, newest.name) if newest is not None else (None, None)
 
     def __enter__(self) -> "Self":
@@ -171,7 +171,12 @@ class Run:
         from statustui.record import ends
 
         status, code = ends.status_of(error)
-        record = ends.error_record(self, error) if error is not None and status == "failed" else None
+        record = None
+        if error is not None and status == "failed":
+            try:
+                record = ends.error_record(self, error)
+            except Exception as problem:  # the end itself must be told all the same
+                border.swallow(problem, "error of a run")
         self._end(status, error=record, exit_code=code if exit_code is None else exit_code)
 
     def _end(

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from statustui.journal.counts import COUNTERS
 from statustui.journal.writer import Writer
 from statustui.model.redact import redact
 from statustui.model.values import text as clean
@@ -40,7 +41,9 @@ _registered = False
 class Session:
     """One journal of this process and everything that is open in it."""
 
-    __slots__ = ("_patterns", "_shown", "attached", "open", "runs", "settings", "spool", "views", "writer")
+    __slots__ = (
+        "_counters", "_full", "_patterns", "_shown", "attached", "open", "runs", "settings", "spool", "views", "writer",
+    )  # fmt: skip
 
     def __init__(self, settings: "Settings", spool: str, role: str = "program") -> None:
         self.settings = settings
@@ -54,6 +57,8 @@ class Session:
         """Open subtasks by identity: their progress goes into the slot."""
         self.attached: dict[tuple[str, int], Subtask] = {}
         """Subtasks of another process that this one counts for."""
+        self._counters = 0
+        self._full: list[Writer] = []
         self._patterns: tuple[re.Pattern[str], ...] | None = None
         self._shown: dict[str, Any] = {}
 
@@ -62,6 +67,33 @@ class Session:
         self.writer.fact(kind, run, **{key: value for key, value in fields.items() if value is not None})
         if _timer is None and self.open:
             start_timer()
+
+    def counter(self, run: str, number: int) -> tuple[memoryview, int]:
+        """A counter in the counts file of this process; a new journal is begun when all of one file are in use."""
+        if self._counters >= COUNTERS:
+            self._full.append(self.writer)
+            self.writer = Writer(self.spool, role="worker", store_url=self.settings.store_url)
+            self._counters = 0
+        self._counters += 1
+        return self.writer.counter(run, number)
+
+    def forked(self) -> None:
+        """In a forked child: everything that was open is the parent's; from now on this process works for it."""
+        self._shown, self._counters = {}, 0
+        self._full.clear()
+        for run in self.runs.values():
+            run._foreign = True
+            run._renumber()
+        self.views.update(self.runs)
+        self.runs.clear()
+        for sub in (*self.open.values(), *self.attached.values()):
+            sub._disown()
+        self.open.clear()
+
+    def close(self) -> None:
+        """End the journals in good order."""
+        for writer in (*self._full, self.writer):
+            writer.close()
 
     @property
     def patterns(self) -> "tuple[re.Pattern[str], ...]":
@@ -264,14 +296,7 @@ def _after_in_child() -> None:
             signals.forget()
             signals.after_fork()
         for one in every():
-            one._shown = {}
-            for run in one.runs.values():
-                run._foreign = True
-            one.views.update(one.runs)
-            one.runs.clear()
-            for sub in (*one.open.values(), *one.attached.values()):
-                sub._disown()
-            one.open.clear()
+            one.forked()
     except Exception as error:  # the child must go on
         border.swallow(error, "fork")
 
@@ -305,19 +330,19 @@ def _hand_over(one: Session) -> None:
     """Leave what was written to a drainer; wait for it only where nobody would be left to do it."""
     mode = one.settings.drainer
     if mode == "inline":
-        one.writer.close()
+        one.close()
         drain_here(one, 2.0 if one.settings.exit_wait is None else one.settings.exit_wait)
     elif mode == "process":
         wait = exit_wait(one.settings)
         if wait > 0:
             one.drainer()
             wait_for_drainer(one, wait)
-            one.writer.close()
+            one.close()
         else:
             one.drainer()
-            one.writer.close()
+            one.close()
     else:
-        one.writer.close()
+        one.close()
 
 
 def drain_here(one: Session, timeout: float) -> bool:

@@ -270,6 +270,7 @@ class Subtask:
         self._ended = True
         session.open.pop(id(self), None)
         self._run._subs.pop(self.number, None)
+        session.attached.pop((self._run.run_id, self.number), None)
         final = self._progress()
         session.fact(
             "sub.end",
@@ -347,7 +348,7 @@ class FarSubtask(Subtask):
             if session is None:
                 cell = memoryview(bytearray(8)).cast("Q"), 0
             else:
-                cell = session.writer.counter(self._run.run_id, self.number)
+                cell = session.counter(self._run.run_id, self.number)
                 session.attached[self._run.run_id, self.number] = self
                 session.open[id(self)] = self
                 session.drainer()
