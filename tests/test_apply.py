@@ -72,7 +72,7 @@ def test_a_bad_end_closes_open_subtasks_and_completes_nothing(store: Store, jour
     journal.fact("sub.start", run, n=1, name="Load", total=10)
     journal.fact("sub.info", run, n=1, complete=4)
     journal.fact("sub.start", run, n=2, name="Later", announced=True)
-    error = {"type": "KeyError", "message": "'FIPS'", "detail": "Traceback …", "fingerprint": "abc"}
+    error = {"type": "KeyError", "message": "'FIPS'", "detail": "Traceback …", "fingerprint": "abc", "subtask": 1}
     journal.fact("run.end", run, status="failed", error=error)
     give(store, journal)
     row = one(store)

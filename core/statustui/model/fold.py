@@ -11,26 +11,33 @@ Records of one journal come in their order; journals may be interleaved in any w
 - After a subtask's end only workers' counts still change its number: they are read after the workers' death.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from statustui.model import clean
-from statustui.model.state import SAMPLE_POINTS, NewEvent, RunState, SubState, WriterState
+from statustui.model.fold_sub import (
+    Record,
+    close_sub,
+    count_items,
+    fill,
+    fold_count,
+    progress,
+    sub_end,
+    sub_info,
+    sub_start,
+)
+from statustui.model.state import SAMPLE_POINTS, NewEvent, RunState, WriterState
 from statustui.model.status import RunStatus, SubtaskStatus
 from statustui.model.times import to_epoch
 
+__all__ = ["fold", "fold_count", "fold_death", "fold_sample", "fold_slot", "new_run"]
+
+_NEVER = -7e10
 _NAME = 500
 _MESSAGE = 4_096
-_CLOSING = {
-    RunStatus.FINISHED: SubtaskStatus.COMPLETED,
-    RunStatus.FAILED: SubtaskStatus.FAILED,
-    RunStatus.CANCELLED: SubtaskStatus.CANCELLED,
-    RunStatus.LOST: SubtaskStatus.LOST,
-}
-_Record = Mapping[str, Any]
 
 
-def fold(state: RunState, record: _Record, writer: WriterState, now: float) -> RunState:
+def fold(state: RunState, record: Record, writer: WriterState, now: float) -> RunState:
     """Apply one record about this run; *state* and *writer* change in place.
 
     Args:
@@ -56,11 +63,11 @@ def new_run(run_id: str, machine: str | None, writer: WriterState, at: float) ->
     """A run of which nothing but its id is known yet."""
     return RunState(
         run_id=run_id, machine=machine, host=writer.host, user=writer.user, boot_id=writer.boot_id,
-        pid_ns=writer.pid_ns, started_at=at, last_update=at,
+        pid_ns=writer.pid_ns, started_at=at, last_update=_NEVER,
     )  # fmt: skip
 
 
-def _when(state: RunState, record: _Record, now: float) -> tuple[float, float | None]:
+def _when(state: RunState, record: Record, now: float) -> tuple[float, float | None]:
     """Wall clock and monotonic time of a record; the first is derived where the writer has no clock."""
     m = clean.real(record.get("m"))
     at = clean.real(record.get("t"), lowest=-6e10, highest=2.5e11)
@@ -68,23 +75,6 @@ def _when(state: RunState, record: _Record, now: float) -> tuple[float, float | 
         at = state.started_at + (m - state.start_m) if m is not None and state.start_m is not None else now
     return at, m
 
-
-def _progress(state: RunState, at: float, m: float | None) -> None:
-    """The run has done something: it is running, and not stalled."""
-    if state.status is RunStatus.STARTED:
-        state.status = RunStatus.RUNNING
-        state.dirty = 2
-    if m is not None and (state.progress_m is None or m > state.progress_m):
-        since = state.progress_m if state.progress_m is not None else state.start_m
-        if since is not None and m - since > (state.longest_gap_s or 0.0):
-            state.longest_gap_s = round(m - since, 3)
-        state.progress_m = m
-    if state.last_progress_at is None or at > state.last_progress_at:
-        state.last_progress_at = at
-    state.dirty = max(state.dirty, 1)
-
-
-# --- runs -------------------------------------------------------------------------------------------------------------
 
 # field of the record -> (attribute, how it is cleaned)
 _START: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
@@ -114,7 +104,7 @@ _INFO: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
 )
 
 
-def _run_start(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def _run_start(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     guest = writer.role == "worker" or bool(record.get("prestarted"))
     if guest or state.owner_journal not in (None, writer.journal):
         guest = True
@@ -148,12 +138,12 @@ def _run_start(state: RunState, record: _Record, writer: WriterState, at: float,
     if not guest:
         state.events.append(NewEvent(at=at, kind="started", status="started", message=state.label))
     if state.wrapped and state.pid is not None:
-        _progress(state, at, m)  # The command itself was started.
+        progress(state, at, m)  # The command itself was started.
     state.dirty = 2
     state.details_dirty = True
 
 
-def _name(state: RunState, record: _Record, *, guest: bool) -> None:
+def _name(state: RunState, record: Record, *, guest: bool) -> None:
     task = clean.text(record.get("task"), _NAME)
     if not task:
         return
@@ -163,7 +153,7 @@ def _name(state: RunState, record: _Record, *, guest: bool) -> None:
         state.stage = clean.text(record.get("stage"), 100) or (state.stage if guest else None)
 
 
-def _run_info(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def _run_info(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     for name, attribute, cleaned in _INFO:
         if name not in record:
             continue
@@ -176,10 +166,10 @@ def _run_info(state: RunState, record: _Record, writer: WriterState, at: float, 
         state.details_dirty = True
     _say(state, record, at, m)
     if state.wrapped and "pid" in record:
-        _progress(state, at, m)
+        progress(state, at, m)
 
 
-def _say(state: RunState, values: _Record, at: float, m: float | None) -> None:
+def _say(state: RunState, values: Record, at: float, m: float | None) -> None:
     """Message and manual percent of a run, from a line or a slot."""
     changed = False
     if "message" in values:
@@ -189,10 +179,10 @@ def _say(state: RunState, values: _Record, at: float, m: float | None) -> None:
         percent = clean.real(values["percent"], 0.0, 100.0)
         changed, state.overall_percent = changed or percent != state.overall_percent, percent
     if changed:
-        _progress(state, at, m)
+        progress(state, at, m)
 
 
-def _run_end(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def _run_end(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     status = _run_status(record.get("status"))
     guest = state.run_id in writer.joined or writer.role == "worker"
     _error(state, record, guest=guest)
@@ -233,7 +223,7 @@ def _run_status(value: object) -> RunStatus:
     return RunStatus.FAILED if status.open else status
 
 
-def _error(state: RunState, record: _Record, *, guest: bool) -> None:
+def _error(state: RunState, record: Record, *, guest: bool) -> None:
     """Take over message and error of an end; the word of the program inside a wrapper is the better one."""
     if record.get("message") is not None and (guest or not state.inner_status or not state.overall_message):
         state.overall_message = clean.text(record["message"], _MESSAGE)
@@ -257,15 +247,9 @@ def _close(state: RunState, status: RunStatus, at: float, duration: float | None
     state.duration_s = duration if duration is not None else state.ended_at - state.started_at
     state.attention_at = state.ended_at if status.bad else None
     state.resolved = False
-    state.settle()
-    stood_at = state.current_subtask
-    for number in [n for n in state.open_subs if not state.subs[n].closed_by_run]:
-        _close_sub(state, state.subs[number])
-    if status is not RunStatus.FINISHED:
-        if state.error_subtask is None:
-            state.error_subtask = stood_at
-        if state.error_subtask in state.subs:
-            state.error_subtask_name = state.subs[state.error_subtask].name
+    for sub in state.subs.values():
+        if sub.status is SubtaskStatus.RUNNING:
+            close_sub(state, sub)
     state.events.append(
         NewEvent(
             at=at, kind="ended", status=status.value,
@@ -275,22 +259,11 @@ def _close(state: RunState, status: RunStatus, at: float, duration: float | None
     state.dirty = 2
 
 
-def _close_sub(state: RunState, sub: SubState) -> None:
-    """Close a running subtask with the word of its ended run."""
-    state.count(sub, -1)
-    sub.status = _CLOSING[state.status]
-    sub.ended_at = state.ended_at
-    sub.closed_by_run = True
-    sub.dirty = True
-    state.count(sub, 1)
-
-
 def _revive(state: RunState) -> None:
     """It was thought to be lost, and lives."""
     state.status = RunStatus.RUNNING if state.last_progress_at is not None else RunStatus.STARTED
     state.ended_at = state.duration_s = state.attention_at = None
     state.lost_reason = state.signal = state.exit_code = None
-    state.error_subtask = state.error_subtask_name = None
     for sub in state.subs.values():
         if sub.closed_by_run:
             state.count(sub, -1)
@@ -299,149 +272,7 @@ def _revive(state: RunState) -> None:
     state.dirty = 2
 
 
-# --- subtasks ---------------------------------------------------------------------------------------------------------
-
-
-def _sub(state: RunState, record: _Record) -> SubState | None:
-    number = record.get("n")
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
-        return None
-    sub = state.subs.get(number)
-    if sub is None:
-        sub = state.subs[number] = SubState(number=number)
-        state.count(sub, 1)
-    sub.dirty = True
-    return sub
-
-
-def _sub_start(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
-    sub = _sub(state, record)
-    if sub is None:
-        return
-    parent = _sub(state, {"n": record.get("parent")})
-    state.count(sub, -1)
-    if parent is not None and parent is not sub:
-        sub.parent = parent.number
-    name = clean.text(record.get("name"), _NAME)
-    if name:
-        sub.name = name
-    _size(sub, record)
-    begins = not record.get("announced")
-    if not begins:
-        state.planned = True
-    elif sub.status is SubtaskStatus.NOT_STARTED:
-        sub.status = SubtaskStatus.RUNNING
-        sub.started_at, sub.start_m = at, m
-    state.count(sub, 1)
-    if parent is not None and parent is not sub and not parent.heading:
-        _heading(state, parent)
-    if begins:
-        _progress(state, at, m)
-        if not state.status.open and sub.status is SubtaskStatus.RUNNING:
-            _close_sub(state, sub)  # Its run's end came from another journal.
-
-
-def _heading(state: RunState, sub: SubState) -> None:
-    state.count(sub, -1)
-    sub.heading, sub.dirty = True, True
-    state.count(sub, 1)
-
-
-def _size(sub: SubState, record: _Record) -> None:
-    """What a subtask is made of: total, unit, weight."""
-    if "total" in record:
-        sub.items_total = clean.number(record["total"])
-    if record.get("unit") is not None:
-        sub.unit = clean.text(record["unit"], 50)
-    weight = clean.real(record.get("weight"), 0.0, 1e9)
-    if weight:
-        sub.weight = weight
-
-
-def _sub_info(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
-    sub = _sub(state, record)
-    if sub is None:
-        return
-    if record.get("heading") and not sub.heading:
-        _heading(state, sub)
-    state.count(sub, -1)
-    name = clean.text(record.get("name"), _NAME)
-    if name:
-        sub.name = name
-    if not _ended(sub):
-        _size(sub, record)
-        _fill(sub, record)
-    _count_items(state, sub, writer, record.get("complete"))
-    state.count(sub, 1)
-    _progress(state, at, m)
-
-
-def _ended(sub: SubState) -> bool:
-    """True when the subtask has had its own end."""
-    return not sub.status.open and not sub.closed_by_run
-
-
-def _fill(sub: SubState, values: _Record) -> None:
-    if "percent" in values:
-        sub.percent = clean.real(values["percent"], 0.0, 100.0)
-    if "message" in values:
-        sub.message = clean.text(values["message"], _MESSAGE)
-    if values.get("inner"):
-        sub.inner = {**sub.inner, **clean.mapping(values["inner"])}
-
-
-def _count_items(state: RunState, sub: SubState, writer: WriterState, complete: object) -> bool:
-    """Take over what one writer has counted: the subtask's items are the sum over its writers."""
-    value = clean.number(complete) if complete is not None else None
-    if value is None or (_ended(sub) and writer.role != "worker"):
-        return False
-    counts = writer.counts.setdefault(state.run_id, {})
-    before = counts.get(sub.number)
-    if before == value and sub.items_complete is not None:
-        return False
-    counts[sub.number] = value
-    sub.items_complete = max(0, (sub.items_complete or 0) + value - (before or 0))
-    sub.dirty = writer.dirty = True
-    return True
-
-
-def _sub_end(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
-    sub = _sub(state, record)
-    if sub is None or _ended(sub):
-        return
-    state.count(sub, -1)
-    _size(sub, record)
-    _fill(sub, record)
-    _count_items(state, sub, writer, record.get("complete"))
-    sub.status, sub.closed_by_run = _sub_status(record.get("status")), False
-    sub.started_at = sub.started_at if sub.started_at is not None else at
-    sub.ended_at = max(at, sub.started_at)
-    duration = clean.real(record.get("duration"), 0.0)
-    if duration is None and m is not None and sub.start_m is not None:
-        duration = max(0.0, m - sub.start_m)
-    sub.duration_s = duration
-    error = record.get("error")
-    if error is not None:
-        sub.error = clean.text(error.get("message") if isinstance(error, dict) else error)
-    state.count(sub, 1)
-    if writer.role != "worker" and sub.number in writer.counts.get(state.run_id, {}):
-        del writer.counts[state.run_id][sub.number]
-        writer.dirty = True
-    _progress(state, at, m)
-
-
-def _sub_status(value: object) -> SubtaskStatus:
-    try:
-        status = SubtaskStatus(str(value))
-    except ValueError:
-        return SubtaskStatus.FAILED
-    return SubtaskStatus.COMPLETED if status.open else status
-
-
-# --- the rest ---------------------------------------------------------------------------------------------------------
-
-
-def _event(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def _event(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     state.events.append(
         NewEvent(
             at=at,
@@ -454,39 +285,39 @@ def _event(state: RunState, record: _Record, writer: WriterState, at: float, m: 
     )
 
 
-def _metric(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def _metric(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     _metrics(state, {str(record.get("name")): record.get("value")}, at, m)
 
 
-def _metrics(state: RunState, values: _Record, at: float, m: float | None) -> None:
+def _metrics(state: RunState, values: Record, at: float, m: float | None) -> None:
     changed = {k: v for k, v in clean.mapping(dict(values)).items() if k not in state.metrics or state.metrics[k] != v}
     if changed:
         state.metrics = dict(list({**state.metrics, **changed}.items())[-500:])
         state.details_dirty = True
-        _progress(state, at, m)
+        progress(state, at, m)
 
 
-def _counter(state: RunState, record: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def _counter(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     index, number = record.get("i"), record.get("n")
     if isinstance(index, int) and isinstance(number, int) and index >= 0:
         writer.counters[index] = (state.run_id, number)
         writer.dirty = True
 
 
-_HANDLERS: dict[str, Callable[[RunState, _Record, WriterState, float, float | None], None]] = {
+_HANDLERS: dict[str, Callable[[RunState, Record, WriterState, float, float | None], None]] = {
     "run.start": _run_start,
     "run.info": _run_info,
     "run.end": _run_end,
-    "sub.start": _sub_start,
-    "sub.info": _sub_info,
-    "sub.end": _sub_end,
+    "sub.start": sub_start,
+    "sub.info": sub_info,
+    "sub.end": sub_end,
     "event": _event,
     "metric": _metric,
     "counter": _counter,
 }
 
 
-def fold_slot(state: RunState, values: _Record, writer: WriterState, at: float, m: float | None) -> None:
+def fold_slot(state: RunState, values: Record, writer: WriterState, at: float, m: float | None) -> None:
     """Apply what a slot says of this run: its latest progress, never to what has ended."""
     if state.status is RunStatus.LOST and state.ended_at is not None and at > state.ended_at:
         _revive(state)
@@ -501,13 +332,13 @@ def fold_slot(state: RunState, values: _Record, writer: WriterState, at: float, 
         state.count(sub, -1)
         if "t" in part:
             sub.items_total = clean.number(part["t"])
-        _fill(sub, {new: part[old] for old, new in _SLOT_FIELDS if old in part})
-        _count_items(state, sub, writer, part.get("c"))
+        fill(sub, {new: part[old] for old, new in _SLOT_FIELDS if old in part})
+        count_items(state, sub, writer, part.get("c"))
         state.count(sub, 1)
         if before != (sub.items_complete, sub.items_total, sub.percent, sub.message, sub.inner):
             sub.dirty = moved = True
     if moved:
-        _progress(state, at, m)
+        progress(state, at, m)
     _say(state, values, at, m)
     if isinstance(values.get("metrics"), dict):
         _metrics(state, values["metrics"], at, m)
@@ -524,20 +355,6 @@ def clean_subs(value: object) -> list[tuple[int, dict[str, Any]]]:
     if not isinstance(value, dict):
         return []
     return [(int(k), v) for k, v in value.items() if str(k).isdecimal() and isinstance(v, dict)]
-
-
-def fold_count(state: RunState, number: int, complete: int, writer: WriterState, at: float, m: float | None) -> None:
-    """Apply a worker's counter; also after the subtask's end, since counters are read after the worker's death."""
-    sub = _sub(state, {"n": number})
-    if sub is None:
-        return
-    state.count(sub, -1)
-    changed = _count_items(state, sub, writer, complete)
-    state.count(sub, 1)
-    if changed and state.status.open:
-        _progress(state, at, m)
-    elif changed:
-        state.dirty = max(state.dirty, 1)
 
 
 def fold_death(
@@ -584,5 +401,5 @@ def fold_sample(state: RunState, sample: Any) -> None:
     if sample.log_end is not None:
         state.log_end = sample.log_end
     if sample.output_moved_at is not None:
-        _progress(state, to_epoch(sample.output_moved_at), None)
+        progress(state, to_epoch(sample.output_moved_at), None)
     state.dirty = max(state.dirty, 1)

@@ -242,6 +242,8 @@ class RunState:
             self.work_total = None
         else:
             self.work_total = round(self.leaf_weight, 9) + max(0, expected - self.leaves)
+        if self.error_subtask in self.subs:
+            self.error_subtask_name = self.subs[self.error_subtask].name
         self.current_subtask = max(
             self.open_subs, key=lambda n: (self.subs[n].start_m or 0.0, n), default=None
         )

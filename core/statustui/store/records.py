@@ -56,6 +56,9 @@ def run(row: Sequence[Any]) -> Run:
     status_word, args, tags, done, total, subtask_status = row[_PLAIN:]
     status = RunStatus(status_word)
     fraction = 1.0 if status is RunStatus.FINISHED else overall_fraction(done, total)
+    if values["error_subtask"] is None and not status.open and status is not RunStatus.FINISHED:
+        # Where it stood is where it failed, unless the program said otherwise.
+        values["error_subtask"], values["error_subtask_name"] = values["current_subtask"], values["subtask_name"]
     return Run(
         status=status,
         args=tuple(map(str, args or ())),
