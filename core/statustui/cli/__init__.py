@@ -1,5 +1,6 @@
 """The command line. ``run`` and ``--version`` are answered before anything heavy is imported."""
 
+import os
 import sys
 
 
@@ -17,7 +18,12 @@ def main(argv: list[str] | None = None) -> int:
     if arguments[:1] == ["run"]:
         from statustui.control.wrapper import main as run
 
-        return run(arguments[1:])
+        status = run(arguments[1:])
+        if argv is None:
+            # Nothing is left to be done: tearing the interpreter down would only keep the caller waiting.
+            sys.stdout.flush()
+            os._exit(status)
+        return status
     if arguments[:1] in (["--version"], ["-V"]):
         from statustui.cli.version import version
 

@@ -18,6 +18,8 @@ from statustui.record import context
 if TYPE_CHECKING:
     from statustui.config import Settings
 
+# Longest that the journal is brought in by this very process, where no drainer is allowed.
+_INLINE_S = 2.0
 _CANCELS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -210,7 +212,7 @@ class Report:
         if self.settings.drainer == "inline":
             from importlib import import_module
 
-            import_module("statustui.drain.inline").run(self._spool)
+            import_module("statustui.drain.inline").run(self._spool, time.monotonic() + _INLINE_S)
 
     def _end(self, status: str, **fields: Any) -> None:
         duration = time.monotonic() - self._began
