@@ -35,9 +35,7 @@ def test_nobody_is_lost_while_a_voice_is_not_proven_gone(
 
 
 @given(voices, times, times)
-def test_a_held_lock_or_a_living_process_is_never_gone(
-    voice: Voice, heard: float | None, booted: float | None
-) -> None:
+def test_a_held_lock_or_a_living_process_is_never_gone(voice: Voice, heard: float | None, booted: float | None) -> None:
     assert not gone(replace(voice, locked=True), last_heard=heard, booted_at=booted)
     here = replace(voice, alive=True, same_boot=True, same_namespace=True)
     assert not gone(here, last_heard=heard, booted_at=booted)
