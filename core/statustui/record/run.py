@@ -290,8 +290,10 @@ class Run:
         try:
             session = self._session
             if session is not None:
-                more = None if detail is None else session.text(detail)
-                session.fact("event", self.run_id, kind=values.name(kind), message=session.text(event), detail=more)
+                fields = {"kind": "log" if kind == "log" else values.name(kind), "message": session.text(event)}
+                if detail is not None:
+                    fields["detail"] = session.text(detail)
+                session.writer.fact("event", self.run_id, **fields)
                 if self._pending:
                     self._settle_pending()
         except Exception as error:
