@@ -13,7 +13,7 @@ BLOCK = 1 << 20
 MOST_HITS = 1_000_000
 _MOST_BYTES = 16 << 30
 """Bytes after which reading the whole log costs more than it tells."""
-_CANDIDATES = (b"error", b"exception", b"fatal", b"critical", b"panic", b"fault", b"failed", b"denied", b"not found")
+CANDIDATES = (b"error", b"exception", b"fatal", b"critical", b"panic", b"fault", b"failed", b"denied", b"not found")
 _ERROR = re.compile(
     rb"(?i:\b[\w.]{0,60}(?:error|exception)\b *(?:[:(]|$)|^\W*(?:error|fatal|panic)\b|segmentation fault|core dumped"
     rb"|permission denied|command not found|: no such file)|\b(?:ERROR|FATAL|CRITICAL|SEVERE|PANIC|FAILED)\b"
@@ -107,7 +107,7 @@ class LogIndex(Scanner):
         if len(self.errors) < MOST_HITS:
             lower = block.lower()
             found = set()
-            for word in _CANDIDATES:
+            for word in CANDIDATES:
                 place = lower.find(word)
                 while place >= 0:
                     start = block.rfind(b"\n", 0, place) + 1

@@ -1,6 +1,6 @@
 """Where to begin to read the log of a run that failed."""
 
-from statustui_tui.widgets.log_index import is_error
+from statustui_tui.widgets.log_index import CANDIDATES, is_error
 from statustui_tui.widgets.log_search import Matcher
 from statustui_tui.widgets.log_source import LogFile
 
@@ -8,6 +8,8 @@ _NEAR_END = 1 << 20
 """Bytes before the end in which something like an error is looked for."""
 _FAR_END = 16 << 20
 """Bytes before the end in which the recorded error is looked for."""
+_MOST_LINES = 500
+"""Lines that are looked at closely."""
 _SHORTEST = 4
 """Characters below which a message says too little to be looked for."""
 
@@ -29,7 +31,8 @@ def _last_match(file: LogFile, matcher: Matcher) -> int | None:
     high = file.size
     while high > low:
         start = max(low, high - _NEAR_END)
-        found = matcher.rfind(file.read(start, min(file.size, high + len(matcher.needle)) - start))
+        block = file.read(start, min(file.size, high + len(matcher.needle)) - start)
+        found = matcher.rfind(block) if matcher.find(block) >= 0 else -1
         if found >= 0:
             return start + found
         high = start
@@ -39,10 +42,16 @@ def _last_match(file: LogFile, matcher: Matcher) -> int | None:
 def _last_error(file: LogFile) -> int | None:
     start = max(file.begin, file.size - _NEAR_END)
     block = file.read(start, _NEAR_END)
-    place = len(block)
-    for line in reversed(block.split(b"\n")):
-        place -= len(line)
-        if is_error(line):
-            return file.line_start(start + place)
-        place -= 1
+    lower = block.lower()
+    # The last place of each word that errors are made of: few lines are then looked at closely.
+    places = {word: lower.rfind(word) for word in CANDIDATES if word in lower}
+    for _ in range(_MOST_LINES):
+        last = max(places.values(), default=-1)
+        if last < 0:
+            break
+        begin = block.rfind(b"\n", 0, last) + 1
+        end = block.find(b"\n", last)
+        if is_error(block[begin : end if end >= 0 else len(block)]):
+            return file.line_start(start + begin)
+        places = {w: lower.rfind(w, 0, begin) if place >= begin else place for w, place in places.items()}
     return None
