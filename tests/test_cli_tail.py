@@ -179,6 +179,12 @@ def test_every_command_has_help_with_an_example() -> None:
         assert f"statustui {name}" in command.epilog or f"$(statustui {name}" in command.epilog
 
 
+def test_the_version_is_that_of_the_distribution() -> None:
+    from importlib.metadata import version
+
+    assert statustui("--version").stdout == f"statustui {version('statustui')}\n"
+
+
 def test_help_and_version_load_nothing_heavy() -> None:
     for arguments in (["--help"], ["--version"], ["runs", "--help"], ["completion", "bash"]):
         script = (

@@ -25,9 +25,9 @@ def main(argv: list[str] | None = None) -> int:
             os._exit(status)
         return status
     if arguments[:1] in (["--version"], ["-V"]):
-        from statustui.cli.version import version
+        from statustui import __version__
 
-        sys.stdout.write(f"statustui {version()}\n")
+        sys.stdout.write(f"statustui {__version__}\n")
         return 0
     from statustui.cli.group import entry
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from statustui.store.open import Store
 
 WAIT_S = 1.0
-"""Longest wait for the drainer, in seconds."""
+"""Longest wait for a drainer that has to be started, in seconds."""
+WORKING_WAIT_S = 0.5
+"""Longest wait for one that works already; a program that writes all the time must not hold its readers up."""
 FIRST_WAIT_S = 3.0
 """The same while the store does not exist: its making takes longer."""
 
@@ -71,19 +73,25 @@ def bring_in(settings: Settings) -> None:
             for spool in waiting:
                 inline.run(spool, time.monotonic() + FIRST_WAIT_S)
             return
+        started = all(map(_works, waiting))
         for spool in waiting:
             spawn.ensure_drainer(spool)
-        _wait(asking, waiting)
+        longest = WORKING_WAIT_S if started else WAIT_S
+        _wait(asking, waiting, longest if asking.reached else FIRST_WAIT_S)
 
 
-def _wait(asking: "Asking", waiting: dict[str, dict[str, int]]) -> None:
-    deadline = time.monotonic() + (WAIT_S if asking.reached else FIRST_WAIT_S)
+def _works(spool: str) -> bool:
+    return holder(f"{spool}/drainer.lock") is not None
+
+
+def _wait(asking: "Asking", waiting: dict[str, dict[str, int]], longest: float) -> None:
+    deadline = time.monotonic() + longest
     started = False
     while time.monotonic() < deadline:
         time.sleep(0.02)
         if all(asking.holds(ends) for ends in waiting.values()):
             return
-        working = any(holder(f"{spool}/drainer.lock") is not None for spool in waiting)
+        working = any(map(_works, waiting))
         # It came and went: what is left can not be applied, such as a torn last line.
         if started and not working:
             return
