@@ -6,7 +6,7 @@ from statustui_tui.widgets.log_source import LogFile
 
 _NEAR_END = 1 << 20
 """Bytes before the end in which something like an error is looked for."""
-_FAR_END = 16 << 20
+_FAR_END = 8 << 20
 """Bytes before the end in which the recorded error is looked for."""
 _MOST_LINES = 500
 """Lines that are looked at closely."""
