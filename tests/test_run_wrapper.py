@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from statustui.control.options import describe
 from support import wrapped
 from support.wrapped import alive, facts, only, until
 
@@ -292,7 +293,7 @@ def test_what_is_known_of_the_start(state_dir: Path, tmp_path: Path) -> None:
     done = wrapped.run(sys.executable, "-u", str(script), "a", options=["--grace", "3"], cwd=tmp_path)
     join, parent, pid, group = done.stdout.decode().split()
     start = only("run.start")
-    assert (start["task"], start["stage"], start["type"]) == ("DAILY_load.py", "DAILY", "python")
+    assert (start["task"], start["stage"], start["type"]) == ("DAILY_load", "DAILY", "python")
     assert (start["wrapped"], start["grace"], start["cwd"]) == (True, 3, str(tmp_path))
     assert start["pid"] == start["pgid"] == int(pid) == int(group)
     assert join.split(":")[:2] == [start["run"], parent]
@@ -319,6 +320,42 @@ def test_a_log_of_ones_own_is_appended_to(tmp_path: Path) -> None:
 def test_pty_gives_a_terminal_where_the_output_is_a_pipe() -> None:
     done = wrapped.run("sh", "-c", "test -t 1 && echo yes; stty size <&1", options=["--pty"])
     assert done.stdout == b"yes\n24 80\n"
+
+
+def test_a_forced_terminal_whose_reader_leaves_ends_too() -> None:
+    command = f"{' '.join(wrapped.RUN)} --pty -- yes | head -2"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=30)
+    assert done.stdout == b"y\ny\n"
+    until(lambda: facts("run.end"))
+
+
+def test_output_that_nobody_reads_for_a_while_does_not_hold_up_the_other() -> None:
+    code = "head -c 300000 /dev/zero & echo first >&2; wait"
+    process = wrapped.popen("sh", "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout as out, process.stderr as err:
+        assert err.readline() == b"first\n"
+        assert len(out.read()) == 300_000
+    assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["/usr/bin/rsync", "-a"], ("rsync", "command")),
+        (["python3", "-u", "-W", "error", "/x/load.py", "y"], ("load", "python")),
+        (["python3", "-m", "pack.tool", "y"], ("pack.tool", "python")),
+        (["python3.11", "-c", "pass"], ("python3.11", "python")),
+        (["Rscript", "--vanilla", "a/fit.R"], ("fit", "R")),
+        (["bash", "-eu", "nightly_backup.sh"], ("nightly_backup.sh", "sh")),
+        (["bash", "-lc", "true"], ("bash", "sh")),
+        (["./x.py"], ("x", "python")),
+    ],
+)
+def test_a_task_is_named_by_its_script(argv: list[str], expected: tuple[str, str]) -> None:
+    found = describe(argv)
+    assert (found.name, found.type) == expected
 
 
 def test_a_group_is_left_with_nobody_when_it_was_ended() -> None:

@@ -199,6 +199,13 @@ def test_a_pager_behind_it_keeps_the_keyboard() -> None:
         term.wait_for("key k")
 
 
+def test_an_error_stream_that_is_a_terminal_stays_one() -> None:
+    with shell() as term:
+        term.send("run -- sh -c 'test -t 2 && echo tty >&2; test -t 1 || echo pipe; exit 5' | cat\n")
+        term.wait_for(lambda text: "\ntty" in text and "\npipe" in text)
+    assert sorted(only("run.end")["log_tail"]) == ["pipe", "tty"]
+
+
 def test_with_its_output_in_a_file_it_has_the_keyboard(tmp_path: Path) -> None:
     with shell() as term:
         term.send(f"run -- sh -c 'read word; echo got $word; exit 2' > {tmp_path}/out; echo status $?\n")

@@ -141,10 +141,16 @@ def describe(argv: list[str]) -> Command:
             elif word == "--":
                 continue
             elif not word.startswith(("-", "+")):
-                return Command(os.path.basename(word) or base, kind, os.path.abspath(word))
+                return Command(_task_of(os.path.basename(word) or base), kind, os.path.abspath(word))
         return Command(base, kind, None)
     kind = {".py": "python", ".R": "R", ".r": "R", ".sh": "sh", ".bash": "sh"}.get(os.path.splitext(base)[1], "command")
-    return Command(base, kind, os.path.abspath(argv[0]) if "/" in argv[0] else None)
+    return Command(_task_of(base), kind, os.path.abspath(argv[0]) if "/" in argv[0] else None)
+
+
+def _task_of(name: str) -> str:
+    """A script's name as its own recorder would have it, so that wrapped and plain runs are one task's."""
+    root, ending = os.path.splitext(name)
+    return root if root and ending in (".py", ".pyz", ".R", ".r") else name
 
 
 def read_env_file(path: str) -> dict[str, str]:

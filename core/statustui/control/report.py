@@ -124,6 +124,7 @@ class Report:
             pgid=pid,
             grace=self._options.grace,
             wrapped=True,
+            named=self._options.name is not None,
             env={name: value for name, value in context.environment(allowed).items() if name != "PYTHON"},
             **log.fields(),
         )
@@ -140,6 +141,7 @@ class Report:
         """Keep how to start it again, tell where the code stands, and see to it that somebody drains."""
         from statustui.journal import launch
         from statustui.journal import spawn as drainer
+        from statustui.model import fingerprint  # noqa: F401  # while there is time: a bad end needs it
 
         options = self._options
         commit = context.git_commit(os.path.dirname(self._command.script) if self._command.script else context.cwd())
