@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from statustui.cli.changing import announce, change_options, report, targets
-from statustui.cli.selecting import selectors
+from statustui.cli.selecting import RUN, selectors
 from statustui.cli.session import OK, Session, shared
 from statustui.model.run import Run
 
@@ -19,7 +19,7 @@ def _open_question(run: Run) -> bool:
     short_help="Acknowledge bad ends, so that they leave 'needs you'.",
     epilog="Example: statustui ack --task 'DAILY_*' --status failed --yes",
 )
-@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=RUN)
 @selectors
 @change_options
 @shared

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from statustui.cli.changing import announce, change_options, report, targets
-from statustui.cli.selecting import selectors
+from statustui.cli.selecting import RUN, selectors
 from statustui.cli.session import OK, Session, shared
 
 
@@ -14,7 +14,7 @@ from statustui.cli.session import OK, Session, shared
     short_help="End runs: TERM, then KILL.",
     epilog="Example: statustui cancel 4817 --reason 'wrong input'",
 )
-@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=RUN)
 @selectors
 @click.option("--now", is_flag=True, help="KILL at once.")
 @click.option("--reason", metavar="TEXT", help="Why, for the trail.")

@@ -3,7 +3,7 @@
 import click
 
 from statustui.cli.changing import announce, change_options, report
-from statustui.cli.selecting import eligible_run
+from statustui.cli.selecting import RUN, eligible_run
 from statustui.cli.session import NO, OK, Session, Stop, shared
 
 
@@ -12,7 +12,7 @@ from statustui.cli.session import NO, OK, Session, Stop, shared
     short_help="Say that a run is lost.",
     epilog="Example: statustui mark 4817 lost --reason 'db3 was reinstalled'",
 )
-@click.argument("run")
+@click.argument("run", type=RUN)
 @click.argument("status", type=click.Choice(["lost"]))
 @click.option("--reason", required=True, metavar="TEXT", help="How you know, for the trail.")
 @change_options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statustui.cli.changing import announce, change_options, report, targets
-from statustui.cli.selecting import selectors
+from statustui.cli.selecting import RUN, selectors
 from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared
 from statustui.errors import StatustuiError
 from statustui.model.run import Run
@@ -40,7 +40,7 @@ class _Command(click.Command):
     epilog="Example: statustui retry 4817          statustui retry 4817 -- ./load.sh --from 2026-11-01",
     options_metavar="[OPTIONS]",
 )
-@click.argument("runs", nargs=-1, metavar="[RUN]... [-- CMD...]")
+@click.argument("runs", nargs=-1, metavar="[RUN]... [-- CMD...]", type=RUN)
 @selectors
 @click.option("--edit", is_flag=True, help="Edit the command before it is started.")
 @click.option("--force", is_flag=True, help="Also while a run of the task is open, or a later attempt exists.")

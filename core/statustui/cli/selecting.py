@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from statustui.cli.session import USAGE, F, Stop
+from statustui.cli.session import USAGE, F, Session, Stop
 from statustui.model.run import Run
 from statustui.model.status import BAD_RUN_STATUSES, OPEN_RUN_STATUSES, RunStatus
+from statustui.model.text import safe_text
 
 if TYPE_CHECKING:
     from statustui.store.open import Store
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SHOWN = 10
+_COMPLETED = 200
 
 
 def parse_time(text: str, now: datetime) -> datetime:
@@ -60,7 +63,41 @@ class _Time(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generi
             self.fail(str(error), param, ctx)
 
 
+class _RunName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """What names a run; the shell completes it from the store."""
+
+    name = "run"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from statustui.errors import StatustuiError
+        from statustui.store import reads
+        from statustui.store.open import open_store
+        from statustui.store.selector import Selector
+
+        session = ctx.find_object(Session) or Session()
+        try:
+            with open_store(session.settings.store_url, create=False, read_only=True, timeout=1.0) as store:
+                found = reads.runs(store, Selector(), limit=_COMPLETED)
+        except (StatustuiError, SQLAlchemyError):
+            return []
+        words = {str(run.id): f"{run.task} {run.status.value}" for run in found}
+        words |= {run.task: "task" for run in found if _plain(run.task)}
+        return [
+            CompletionItem(word, help=safe_text(about, limit=60))
+            for word, about in words.items()
+            if word.startswith(incomplete)
+        ]
+
+
+def _plain(name: str) -> bool:
+    """True for a name that no shell gives a meaning to."""
+    return bool(name) and all(char.isalnum() or char in "._-" for char in name)
+
+
 TIME = _Time()
+RUN = _RunName()
 
 
 def parse_statuses(words: Sequence[str]) -> tuple[RunStatus, ...]:

@@ -6,7 +6,7 @@ import click
 
 from statustui.cli import figures
 from statustui.cli.output import Column, Output, Span
-from statustui.cli.selecting import one_run
+from statustui.cli.selecting import RUN, one_run
 from statustui.cli.session import OK, Session, shared
 from statustui.cli.shapes import VERSION, detail_object
 from statustui.cli.status_command import remark_words
@@ -20,7 +20,7 @@ _TAIL = 20
 
 
 @click.command("show", short_help="Everything about one run.", epilog="Example: statustui show 4817")
-@click.argument("run")
+@click.argument("run", type=RUN)
 @shared
 @click.pass_obj
 def command(session: Session, run: str) -> int:

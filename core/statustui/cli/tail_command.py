@@ -9,7 +9,7 @@ import click
 
 from statustui.cli.logfile import as_text, follow, last_lines, open_log
 from statustui.cli.output import warn
-from statustui.cli.selecting import one_run
+from statustui.cli.selecting import RUN, one_run
 from statustui.cli.session import NO, OK, Session, Stop, shared, store_errors
 from statustui.cli.shapes import VERSION
 from statustui.model.run import Run
@@ -22,7 +22,7 @@ _ASK_EVERY_S = 1.0
 
 
 @click.command("tail", short_help="Show or follow the log of a run.", epilog="Example: statustui tail -f 4817")
-@click.argument("run")
+@click.argument("run", type=RUN)
 @click.option("-n", "--lines", type=click.IntRange(0, 10_000_000), help=f"Print the last N lines (default {_USUAL}).")
 @click.option("-f", "--follow", "following", is_flag=True, help="Print what comes, until the run has ended.")
 @shared

@@ -6,7 +6,7 @@ import click
 
 from statustui.cli import figures
 from statustui.cli.bring import keep_draining
-from statustui.cli.selecting import one_run
+from statustui.cli.selecting import RUN, one_run
 from statustui.cli.session import NO, OK, Session, Stop, shared, store_errors
 from statustui.cli.shapes import VERSION
 from statustui.insight.needs import reason
@@ -22,7 +22,7 @@ _DRAIN_EVERY_S = 5.0
     short_help="Wait until runs have ended.",
     epilog="Example: statustui wait 4817 && statustui run -- ./next.sh",
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=RUN)
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after so many seconds (status 1).")
 @shared
 @click.pass_obj
