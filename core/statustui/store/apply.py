@@ -97,10 +97,10 @@ class _Work:
             if state.status.open:
                 state.note_profile(state.progress_m)
         told = [state for state in self.changed if state.dirty == 2]
-        known = statistics.load_tasks(self.connection, told, lock=lock)
+        known = statistics.load_tasks(self.connection, told, self.now, lock=lock)
         statistics.settle_attention(told, known)
         save.runs(self.connection, self.changed)
-        statistics.save(self.connection, told, known, self.now)
+        statistics.save(self.connection, told, known)
         for state in self.changed:
             state.counted = counted(state)
         save.writers(self.connection, self.writers.values(), self.now)

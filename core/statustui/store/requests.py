@@ -205,10 +205,10 @@ def mark_lost(store: Store, run_id: str, reason: str, by: str) -> bool:
                 return False
             state.events.append(NewEvent(at=to_epoch(at), kind="mark", status="lost", message=reason, actor=by))
             fold_death(state, RunStatus.LOST, to_epoch(at), reason=f"marked lost by {by}: {reason}")
-            known = statistics.load_tasks(connection, [state], lock=lock)
+            known = statistics.load_tasks(connection, [state], to_epoch(at), lock=lock)
             statistics.settle_attention([state], known)
             save.runs(connection, [state])
-            statistics.save(connection, [state], known, to_epoch(at))
+            statistics.save(connection, [state], known)
             state.counted = rows.counted(state)
             _changed(connection)
     finally:

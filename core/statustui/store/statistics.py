@@ -47,14 +47,27 @@ _FORGET = delete(tasks).where(
 Task = dict[str, Any]
 
 
-def load_tasks(connection: Connection, states: Iterable[RunState], *, lock: bool) -> dict[str, Task]:
-    """Rows of the tasks whose runs began or ended in this batch, locked in one order."""
+def load_tasks(connection: Connection, states: Iterable[RunState], now: float, *, lock: bool) -> dict[str, Task]:
+    """Rows of the tasks whose runs began or ended in this batch, made where missing and locked in one order."""
     names = sorted({s.task for s in states if s.task != UNKNOWN_TASK})
     statement = _TASKS.with_for_update() if lock else _TASKS
-    found: dict[str, Task] = {}
-    for part in parts(names):
-        found |= {row["name"]: dict(row) for row in connection.execute(statement, {"names": part}).mappings()}
-    return found
+
+    def read(wanted: Sequence[str]) -> dict[str, Task]:
+        found: dict[str, Task] = {}
+        for part in parts(wanted):
+            found |= {row["name"]: dict(row) for row in connection.execute(statement, {"names": part}).mappings()}
+        return found
+
+    known = read(names)
+    missing = [name for name in names if name not in known]
+    if missing:
+        seen = from_epoch(now)
+        # Waits for another drainer that is making the same row; what that one counted is then read below.
+        connection.execute(
+            _INSERT[connection.dialect.name], [{"name": name, "first_seen": seen} for name in missing]
+        )
+        known |= read(missing)
+    return known
 
 
 def settle_attention(states: Iterable[RunState], known: Mapping[str, Task]) -> None:
@@ -67,27 +80,20 @@ def settle_attention(states: Iterable[RunState], known: Mapping[str, Task]) -> N
             state.attention_at, state.resolved = None, True
 
 
-def update_tasks(states: Iterable[RunState], known: dict[str, Task], now: float) -> dict[str, Task]:
+def update_tasks(states: Iterable[RunState], known: Mapping[str, Task]) -> dict[str, Task]:
     """What changes in the tasks' rows by these runs (already stored, ``counted`` still as before)."""
     changed: dict[str, Task] = {}
     for state in states:
-        if state.task == UNKNOWN_TASK:
-            continue
         task = known.get(state.task)
         if task is None:
-            task = known[state.task] = _new_task(state.task, now)
+            continue
         before = dict(task)
         _latest(task, state)
         if state.counted is None and not state.status.open:
             _ended(task, state)
-        if task != before or task.get("new"):
+        if task != before:
             changed[state.task] = task
     return changed
-
-
-def _new_task(name: str, now: float) -> Task:
-    blank: Task = dict.fromkeys(_NAMES)
-    return blank | {"name": name, "first_seen": from_epoch(now), "runs": 0, "finished": 0, "new": True}
 
 
 def _latest(task: Task, state: RunState) -> None:
@@ -163,12 +169,9 @@ def update_attention(connection: Connection, states: Iterable[RunState]) -> None
             before = connection.execute(_BEFORE, {"run_id": before}).scalar()
 
 
-def save(connection: Connection, states: Sequence[RunState], known: dict[str, Task], now: float) -> None:
+def save(connection: Connection, states: Sequence[RunState], known: Mapping[str, Task]) -> None:
     """Store what these runs (just stored themselves) change in their tasks, and settle earlier bad ends."""
-    changed = update_tasks(states, known, now)
-    fresh = [{"name": t["name"], "first_seen": t["first_seen"]} for t in changed.values() if t.pop("new", False)]
-    if fresh:
-        connection.execute(_INSERT[connection.dialect.name], fresh)
+    changed = update_tasks(states, known)
     if changed:
         connection.execute(
             _UPDATE,
