@@ -1,13 +1,18 @@
 """Launch files: how a run was started, kept by its user on its host and never in the store. Retry starts from here."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import stat
-from typing import Any
 
 from statustui.errors import StatustuiError
 from statustui.journal.files import make_private_dirs, replace_private
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 """Version of the launch file."""

@@ -1,11 +1,16 @@
 """A record as the line that is appended to a journal."""
 
+from __future__ import annotations
+
 import json
 import time
-from typing import Any
 
 from statustui.journal.files import MAX_LINE
 from statustui.journal.safe import MAX_TEXT, clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 

@@ -3,15 +3,20 @@
 Each half carries a sequence number, a length and a CRC over both and the payload. They are written in turn.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import struct
 import time
 import zlib
-from typing import Any
 
 from statustui.journal.files import move_high, open_private, same_file
 from statustui.journal.safe import clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 HALF = 65_536
 """Bytes of one half."""

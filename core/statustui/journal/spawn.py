@@ -1,14 +1,16 @@
 """Starting the drainer, without the program that starts it noticing: no child, no signal, no descriptor, no output."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from statustui.journal import locks
 from statustui.journal.files import make_private_dirs, open_private
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -212,7 +214,7 @@ def _environment() -> dict[str, str]:
     return kept
 
 
-def _inheritable() -> "Iterator[int]":
+def _inheritable() -> Iterator[int]:
     """Descriptors above stderr that the helper would inherit, such as a pipe that somebody reads to its end."""
     if sys.platform != "linux":
         return  # closing one that is gone would be an error there; the drainer closes them itself

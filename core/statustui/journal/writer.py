@@ -5,13 +5,14 @@ come from any thread or signal handler. Nothing here raises into the caller; wha
 told in the journal when there is room again.
 """
 
+from __future__ import annotations
+
 import errno
 import itertools
 import os
 import time
 from _thread import allocate_lock
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from statustui.journal import locks
 from statustui.journal.counts import CountsWriter
@@ -31,8 +32,10 @@ from statustui.journal.line import line_of
 from statustui.journal.slot import SlotWriter
 from statustui.model.ids import new_id
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _thread import LockType
+    from typing import Any
 
 # What may go wrong with a disk or a value; all of it is counted, none of it reaches the program (P1).
 _FAILURES = (OSError, ValueError, TypeError, MemoryError, RecursionError, OverflowError, RuntimeError)
@@ -97,7 +100,7 @@ class _Brief:
 
     __slots__ = ("_lock",)
 
-    def __init__(self, lock: "LockType") -> None:
+    def __init__(self, lock: LockType) -> None:
         self._lock = lock
 
     def __enter__(self) -> None:

@@ -4,9 +4,14 @@ Every expression is linear in its input: it starts only at a boundary, or is bou
 the *name* of a value is decided in :func:`is_secret_name`, not by an expression. No guessing by entropy.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MARK = "[redacted]"
 
@@ -32,9 +37,7 @@ _HEADER = re.compile(
     r"|(?<![a-z0-9])(bearer\s{1,4})[a-z0-9._~+/=-]{12,}"
 )
 _VALUE = r"(\"(?:[^\"\\\n]|\\.){0,4000}\"?|'(?:[^'\\\n]|\\.){0,4000}'?|[^\s,;&|\"')}\]]+)"
-_PAIR = re.compile(
-    r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,80})(\\?[\"']?)(\s{0,4}(?:=>|:=|==|=|:)\s{0,4}|\])(?!/)" + _VALUE
-)
+_PAIR = re.compile(r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,80})(\\?[\"']?)(\s{0,4}(?:=>|:=|==|=|:)\s{0,4}|\])(?!/)" + _VALUE)
 _OPTION = re.compile(r"(?<![\w\-])(--?[A-Za-z][\w.\-]{1,80})(=|[ \t]{1,4})(?!-)" + _VALUE)
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -200,10 +203,7 @@ def redact_tree(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
     """A JSON-like value with secrets replaced: by the names of its keys, and in every text."""
     extra = tuple(extra)
     if isinstance(value, Mapping):
-        return {
-            key: MARK if _holds_secret(key, entry) else redact_tree(entry, extra)
-            for key, entry in value.items()
-        }
+        return {key: MARK if _holds_secret(key, entry) else redact_tree(entry, extra) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [redact_tree(entry, extra) for entry in value]
     return redact(value, extra) if isinstance(value, str) else value

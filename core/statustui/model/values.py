@@ -1,7 +1,12 @@
 """Values that come from somebody else's program, made safe to write: never raises, always bounded."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXT_LIMIT = 65_000
 """Longest text that is kept, in characters; a longer one is cut with a note."""

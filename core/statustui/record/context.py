@@ -1,10 +1,15 @@
 """Where a run happens: script, arguments, commit, chosen environment, log. Starts no process, never raises."""
 
+from __future__ import annotations
+
 import os
 import stat
 import sys
-from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _PACKED_LIMIT = 64 << 20
 _ENV = (
