@@ -1,7 +1,7 @@
 """Where the monitor's data comes from: a store, read over one kept connection by one thread."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -142,7 +142,7 @@ class StoreSource:
             return {}
         return {
             str(key): Usage(cpu_percent=s.cpu_percent, rss_bytes=s.rss_bytes, processes=s.processes)
-            for key, s in self._sampler.sample({**roots}).items()
+            for key, s in self._sampler.sample(roots).items()
         }
 
     def processes(self, run: Run) -> tuple[Process, ...]:
@@ -179,13 +179,13 @@ class StoreSource:
             raise Lost("store closed", "the store is not open")
         return self._store
 
-    def _roots(self, runs: tuple[Run, ...]) -> dict[str, tuple[int, int]]:
+    def _roots(self, runs: tuple[Run, ...]) -> dict[Hashable, tuple[int, int | None]]:
         """(pid, start tick) of the runs that live here: a pid from a store is believed only with its proof."""
         from statustui import config
         from statustui.process.identity import start_tick
 
         boot, space = config.boot_id(), config.pid_namespace()
-        out: dict[str, tuple[int, int]] = {}
+        out: dict[Hashable, tuple[int, int | None]] = {}
         for run in runs:
             if run.pid is None or run.start_tick is None or run.boot_id != boot or run.pid_ns != space:
                 continue

@@ -39,6 +39,7 @@ class ActingScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._hush: Any = None
+        self._next: Any = None
         self.up = False
         """True while the parts of the screen are there to be written to."""
 
@@ -78,6 +79,25 @@ class ActingScreen(Screen[None]):
         if action in ("cancel", "cancel_now", "retry", "retry_edit", "acknowledge", "log", "copy"):
             return self.possible(action)
         return True
+
+    # Ages
+
+    def tick(self) -> None:
+        """Show the ages as of now."""
+
+    def pace(self, *, by_frame: bool) -> None:
+        """Wake up again in a second, or a little later after a frame: the next frame then comes first.
+
+        Drawing twice a second, once for the data and once for the ages, would cost twice.
+        """
+        if self._next is not None:
+            self._next.stop()
+        self._next = self.set_timer(1.3 if by_frame else 1.0, self._on_time)
+
+    def _on_time(self) -> None:
+        if self.up and self.is_current:
+            self.tick()
+        self.pace(by_frame=False)
 
     # Saying
 

@@ -63,7 +63,7 @@ class LogScreen(ActingScreen):
     def on_mount(self) -> None:
         """Give the keys to the log."""
         self.up = True
-        self.set_interval(1.0, self._head)
+        self.pace(by_frame=False)
         self._want()
         self._shape()
         (self.log_view or self.query_one(Sheet)).focus()
@@ -92,6 +92,10 @@ class LogScreen(ActingScreen):
         self.set_class(short, "-short")
         if not self.query_one("#says").display:
             self.query_one(KeyBar).display = not short
+        self._head()
+
+    def tick(self) -> None:
+        """Show the time running."""
         self._head()
 
     def feed(self, frame: Frame, *, changed: bool) -> None:

@@ -55,7 +55,6 @@ class MonitorScreen(ActingScreen):
         self._needs: list[needs.Need] = []
         self._places: dict[str, int] = {}
         self._ordered_at = float("-inf")
-        self._drawn_at = float("-inf")
         self._marks_of: Totals | None = None
 
     def compose(self) -> ComposeResult:
@@ -96,7 +95,7 @@ class MonitorScreen(ActingScreen):
     def on_mount(self) -> None:
         """Show what is there, and keep the ages moving."""
         self.up = True
-        self.set_interval(1.0, self._tick)
+        self.pace(by_frame=False)
         self._shape()
         self.redraw()
 
@@ -117,15 +116,17 @@ class MonitorScreen(ActingScreen):
         """Take a new frame."""
         self.frame, self.trouble = frame, None
         self.redraw()
+        if self.up:
+            self.pace(by_frame=True)
 
     def lose(self, trouble: Trouble) -> None:
         """Say that the store cannot be read."""
         self.trouble = trouble
         self.redraw()
 
-    def _tick(self) -> None:
-        if self.monitor.clock.monotonic() - self._drawn_at > 0.5:
-            self.redraw()
+    def tick(self) -> None:
+        """Show the ages as of now."""
+        self.redraw()
 
     def _shape(self) -> None:
         """What there is room for."""
@@ -142,7 +143,6 @@ class MonitorScreen(ActingScreen):
         if not self.up:
             return
         monitor = self.monitor
-        self._drawn_at = monitor.clock.monotonic()
         frame = self.frame
         if frame is not None and not monitor.paused:
             self._derive(frame)

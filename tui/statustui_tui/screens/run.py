@@ -64,7 +64,7 @@ class RunScreen(ActingScreen):
         """Ask for the details, and keep the times moving."""
         self.up = True
         self.query_one("#bars", Sheet).can_focus = False
-        self.set_interval(1.0, self._tick)
+        self.pace(by_frame=False)
         self._want()
         self._shape()
         self.redraw()
@@ -106,6 +106,8 @@ class RunScreen(ActingScreen):
             if last is None or last[1:] != point[1:]:
                 self._history = [*self._history[1 - KEPT :], point]
         self.redraw()
+        if self.up:
+            self.pace(by_frame=True)
 
     def take(self, detail: RunDetail, processes: tuple[Process, ...], generation: int) -> None:
         """Take the answer to a request; one to an older request is dropped."""
@@ -119,9 +121,9 @@ class RunScreen(ActingScreen):
         self.trouble = trouble
         self.redraw()
 
-    def _tick(self) -> None:
-        if self.monitor.clock.monotonic() - self._drawn_at > 0.5:
-            self.redraw()
+    def tick(self) -> None:
+        """Show the ages as of now."""
+        self.redraw()
 
     def selected(self) -> tuple[Run, ...]:
         """This run."""
