@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MARK = "[redacted]"
@@ -19,26 +20,26 @@ MARK = "[redacted]"
 _HINTS = (
     "pass", "pwd", "secret", "token", "key", "auth", "bearer", "credential", "session", "cookie", "sig", "dsn",
     "conn", "://", "eyj", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox",
-    "sk-", "sk_live", "aiza", "--begin", "sid",
+    "sk-", "sk_live", "aiza", "--begin", "sessid",
 )  # fmt: skip
 
-_SHAPES = re.compile(
+_SHAPES = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?"
     r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"
     r"|(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9_-])(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
     r"|xox[abeprs]-[A-Za-z0-9-]{10,}|sk-[A-Za-z0-9_-]{20,}|sk_live_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35})"
 )
-_URL = re.compile(r"(://[^\s/:@?#\"']{0,200}:)[^\s/?#\"']{1,1000}@")
-_HEADER = re.compile(
+_URL = r"(://[^\s/:@?#\"']{0,200}:)[^\s/?#\"']{1,1000}@"
+_HEADER = (
     r"(?i)(?<![a-z0-9])((?:proxy-)?authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
     r"(?:(?:basic|bearer|digest|token|apikey|negotiate|aws4-hmac-sha256)\s{1,4})?)[^\s\"',;]{3,}"
     r"|(?<![a-z0-9])((?:set-)?cookie\s{0,4}:\s{0,4})[^\s=\"']{1,100}=[^\r\n\"']*"
     r"|(?<![a-z0-9])(bearer\s{1,4})[a-z0-9._~+/=-]{12,}"
 )
 _VALUE = r"(\"(?:[^\"\\\n]|\\.){0,4000}\"?|'(?:[^'\\\n]|\\.){0,4000}'?|[^\s,;&|\"')}\]]+)"
-_PAIR = re.compile(r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,80})(\\?[\"']?)(\s{0,4}(?:=>|:=|==|=|:)\s{0,4}|\])(?!/)" + _VALUE)
-_OPTION = re.compile(r"(?<![\w\-])(--?[A-Za-z][\w.\-]{1,80})(=|[ \t]{1,4})(?!-)" + _VALUE)
+_PAIR = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,80})(\\?[\"']?)(\s{0,4}(?:=>|:=|==|=|:)\s{0,4}|\])(?!/)" + _VALUE
+_OPTION = r"(?<![\w\-])(--?[A-Za-z][\w.\-]{1,80})(=|[ \t]{1,4})(?!-)" + _VALUE
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _STRONG = frozenset(
@@ -106,10 +107,28 @@ def redact(text: str, extra: Iterable[re.Pattern[str]] = ()) -> str:
     low = text.lower()
     for hint in _HINTS:
         if hint in low:
-            text = _OPTION.sub(_option, _PAIR.sub(_pair, _HEADER.sub(_header, _URL.sub(_url, _SHAPES.sub(MARK, text)))))
+            text = _replace(text)
             break
     for pattern in extra:
         text = pattern.sub(MARK, text)
+    return text
+
+
+_steps: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = []
+
+
+def _replace(text: str) -> str:
+    """All expressions, one after the other; compiled at the first text that may hold a secret."""
+    steps = _steps or [
+        (re.compile(_SHAPES), MARK),
+        (re.compile(_URL), _url),
+        (re.compile(_HEADER), _header),
+        (re.compile(_PAIR), _pair),
+        (re.compile(_OPTION), _option),
+    ]
+    _steps[:] = steps
+    for pattern, replacement in steps:
+        text = pattern.sub(replacement, text)
     return text
 
 
