@@ -145,6 +145,15 @@ def test_counts_of_workers_add_up_even_after_the_end_of_the_subtask(store: Store
     assert rows(store, schema.subtasks)[0]["items_complete"] == 100
 
 
+def test_a_forked_worker_may_have_runs_of_its_own(store: Store) -> None:
+    worker = Journal(writer={"role": "worker"})
+    run = start(worker, task="inner", parent="outer")
+    worker.fact("sub.start", run, n=1, name="Load")
+    worker.fact("run.end", run, status="finished")
+    give(store, worker)
+    assert (one(store)["status"], one(store)["task"], one(store)["parent_run_id"]) == ("finished", "inner", "outer")
+
+
 def test_a_slot_applies_only_after_the_records_before_it(store: Store, journal: Journal) -> None:
     run = start(journal)
     journal.fact("sub.start", run, n=1, name="Load", total=100)

@@ -105,15 +105,12 @@ _INFO: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
 
 
 def _run_start(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
-    guest = writer.role == "worker" or bool(record.get("prestarted"))
-    if guest or state.owner_journal not in (None, writer.journal):
-        guest = True
-        if state.run_id not in writer.joined:
-            writer.joined.add(state.run_id)
-            writer.dirty = True
+    # A forked worker may begin runs of its own: its role alone makes it no guest.
+    guest = bool(record.get("prestarted")) or state.owner_journal not in (None, writer.journal)
+    if guest and state.run_id not in writer.joined:
+        writer.joined.add(state.run_id)
+        writer.dirty = True
     first = state.owner_journal is None
-    if guest and writer.role == "worker":
-        return
     if not guest:
         state.owner_journal = writer.journal
         state.wrapped = bool(record.get("wrapped")) or writer.role == "wrapper"
@@ -147,7 +144,8 @@ def _name(state: RunState, record: Record, *, guest: bool) -> None:
     task = clean.text(record.get("task"), _NAME)
     if not task:
         return
-    rank = 2 if guest else 1 if record.get("named") is False else 3
+    named = record.get("named") is not False
+    rank = (3 if named else 1) if guest else (4 if named else 2)
     if rank >= state.task_rank:
         state.task, state.task_rank = task, rank
         state.stage = clean.text(record.get("stage"), 100) or (state.stage if guest else None)
@@ -184,7 +182,7 @@ def _say(state: RunState, values: Record, at: float, m: float | None) -> None:
 
 def _run_end(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     status = _run_status(record.get("status"))
-    guest = state.run_id in writer.joined or writer.role == "worker"
+    guest = state.run_id in writer.joined or writer.journal != (state.owner_journal or writer.journal)
     _error(state, record, guest=guest)
     state.dirty = 2
     if guest:

@@ -134,10 +134,15 @@ def fill(sub: SubState, values: Record) -> None:
         sub.inner = {**sub.inner, **clean.mapping(values["inner"])}
 
 
+def _counts_late(state: RunState, writer: WriterState) -> bool:
+    """True for a worker in somebody else's run: what it counted may be read after the end of the subtask."""
+    return writer.role == "worker" and writer.journal != state.owner_journal
+
+
 def count_items(state: RunState, sub: SubState, writer: WriterState, complete: object) -> bool:
     """Take over what one writer has counted: the subtask's items are the sum over its writers."""
     value = clean.number(complete) if complete is not None else None
-    if value is None or (_ended(sub) and writer.role != "worker"):
+    if value is None or (_ended(sub) and not _counts_late(state, writer)):
         return False
     counts = writer.counts.setdefault(state.run_id, {})
     before = counts.get(sub.number)
@@ -169,7 +174,7 @@ def sub_end(state: RunState, record: Record, writer: WriterState, at: float, m: 
     if error is not None:
         sub.error = clean.text(error.get("message") if isinstance(error, dict) else error)
     state.count(sub, 1)
-    if writer.role != "worker" and sub.number in writer.counts.get(state.run_id, {}):
+    if not _counts_late(state, writer) and sub.number in writer.counts.get(state.run_id, {}):
         del writer.counts[state.run_id][sub.number]
         writer.dirty = True
     progress(state, at, m)

@@ -119,7 +119,8 @@ class RunState:
     rev: int = 0
     task: str = UNKNOWN_TASK
     task_rank: int = 0
-    """Who named the task: 0 nobody, 1 a wrapper by the command, 2 the program inside it, 3 a person or the owner."""
+    """Whose name the task has: 0 nobody's, 1 a joining program's file, 2 a wrapper's command, 3 what a joining program
+    calls itself, 4 the owner's word."""
     stage: str | None = None
     type: str | None = None
     args: list[str] = field(default_factory=list)

@@ -1,11 +1,11 @@
 """Applying what a drainer read: one transaction, with the acknowledged offsets; doing it twice changes nothing."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import merge
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from statustui.model import clean
@@ -16,25 +16,13 @@ from statustui.model.times import to_epoch
 from statustui.store import load, save, statistics
 from statustui.store.batch import Applied, Batch, Death, HostInfo, JournalBatch, Line, Sample
 from statustui.store.errors import StoreBusy
+from statustui.store.offsets import acked
 from statustui.store.open import Store
 from statustui.store.rows import counted
-from statustui.store.schema import journals
 
 __all__ = ["Applied", "Batch", "Death", "HostInfo", "JournalBatch", "Line", "Sample", "acked", "apply"]
 
 _TRIES = 4
-_OFFSETS = select(journals.c.journal, journals.c.offset).where(
-    journals.c.journal.in_(bindparam("names", expanding=True))
-)
-
-
-def acked(store: Store, names: Iterable[str]) -> dict[str, int]:
-    """Offsets up to which journals have been applied; a journal never seen is left out."""
-    found: dict[str, int] = {}
-    for part in load.parts(sorted(set(names))):
-        found.update({row[0]: row[1] for row in store.connection.execute(_OFFSETS, {"names": part})})
-    return found
-
 
 def apply(store: Store, batch: Batch) -> Applied:
     """Bring a batch into the store in one transaction.

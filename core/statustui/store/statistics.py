@@ -177,7 +177,7 @@ def save(connection: Connection, states: Sequence[RunState], known: Mapping[str,
             _UPDATE,
             [{name: task[name] for name in _NAMES} | {"b_name": key} for key, task in sorted(changed.items())],
         )
-    renamed = [{"b_run": s.id, "b_task": s.task} for s in states if s.task_rank == 2 and s.status.open]
+    renamed = [{"b_run": s.id, "b_task": s.task} for s in states if s.task_rank == 3 and s.status.open]
     if renamed:
         connection.execute(_FORGET, renamed)
     update_attention(connection, states)
