@@ -1,0 +1,1 @@
+"""Items through steps: definition, reporting (through the journal), coordinating (through the store)."""
