@@ -283,6 +283,8 @@ class SessionJob(Job):
         self._raw = False
         self._hung_up = False
         self._was_foreground = False
+        self._early: list[list[str]] = []
+        """What the helper said in one breath with the start: the command may have stopped or ended already."""
         self._master = -1
         self._keys = b""
 
@@ -315,10 +317,11 @@ class SessionJob(Job):
             if route is not main:
                 os.close(route.read)
         for words in iter(self._words, None):
-            for word in words:
+            for index, word in enumerate(words):
                 if word[0] == "P":
                     self.pid = int(word[1])
                     self._drop_streams()
+                    self._early = words[index + 1 :]
                     return
                 if word[0] == "E":
                     self._leave_raw()
@@ -329,6 +332,7 @@ class SessionJob(Job):
     def run(self) -> int:
         """Carry keys and signals until it has ended and its output is delivered."""
         self._listen()
+        self._act_on(self._early)
         while self.status is None:
             ready = self._wait()
             for number in self.signals.take():
@@ -338,6 +342,8 @@ class SessionJob(Job):
                     self._resume()
                 elif number != signal.SIGCHLD:
                     self._pass_on(number)
+                    if number == signal.SIGHUP and terminal.attributes(0) is None:
+                        self._hang_up()
             if self._up in ready:
                 self._hear()
             if 0 in ready:
@@ -356,6 +362,9 @@ class SessionJob(Job):
         if words is None:
             self.status = signal.SIGHUP  # the helper was killed, and the session with it
             return
+        self._act_on(words)
+
+    def _act_on(self, words: list[list[str]]) -> None:
         for word in words:
             if word[0] == "X":
                 self.status, self.log_failed = int(word[1]), word[3] == "1"
@@ -430,14 +439,20 @@ class SessionJob(Job):
         except OSError:
             self._keys = b""
         if not self._keys:
-            # The terminal is gone: let the command's go too, as it would have alone.
-            self._hung_up = True
-            self._listen()
-            os.close(self._master)
-            self._master = -1
-            self._tell("H")
+            self._hang_up()
             return
         self._send_keys()
+
+    def _hang_up(self) -> None:
+        """The terminal is gone: let the command's go too, as it would have alone."""
+        if self._hung_up:
+            return
+        self._hung_up = True
+        self._keys = b""
+        self._listen()
+        os.close(self._master)
+        self._master = -1
+        self._tell("H")
 
     def _send_keys(self) -> None:
         try:

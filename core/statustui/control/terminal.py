@@ -26,7 +26,7 @@ def attributes(fd: int) -> "Attributes | None":
 
 def restore(fd: int, saved: "Attributes | None") -> None:
     """Put settings back. A terminal that is gone is left alone; we may be in its background."""
-    if saved is None:
+    if saved is None or fd < 0:
         return
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
     try:
@@ -62,7 +62,7 @@ def size(fd: int) -> bytes | None:
 
 def set_size(fd: int, winsize: bytes | None) -> None:
     """Set a pseudo-terminal's size; the kernel tells its foreground group where it is a controlling terminal."""
-    if winsize is not None:
+    if winsize is not None and fd >= 0:
         try:
             fcntl.ioctl(fd, termios.TIOCSWINSZ, winsize)
         except OSError:
