@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from textual import events
 from textual.widgets import Input
 
 from statustui.model.status import RunStatus
@@ -249,7 +250,7 @@ async def test_it_opens_at_the_log_of_a_run_that_is_named() -> None:
     app = tui.monitor(source, place=Place(run="4817", screen="log"))
     async with app.run_test(size=(100, 30)) as pilot:
         await tui.until(pilot, lambda: isinstance(app.screen, LogScreen))
-        assert "ANNUAL_DEC_03" in tui.screen_text(app)
+        await tui.until(pilot, lambda: "ANNUAL_DEC_03" in tui.screen_text(app))
 
 
 async def test_copy_shows_a_plain_page() -> None:
@@ -361,3 +362,31 @@ async def test_a_key_pressed_at_once_after_a_move_hits_what_the_cursor_moved_to(
         main.action_move("down")
         main.action_move("down")
         assert [run.id for run in main.selected()] == [4825]
+
+
+async def test_where_nothing_runs_the_keys_go_to_what_needs_a_person() -> None:
+    source = tui.FakeSource(replace(tui.busy(), running=(), recent=()))
+    app = tui.monitor(source)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await tui.ready(pilot)
+        await tui.until(pilot, lambda: app.main.selected())
+        assert app.main.selected()[0].id == 4817
+        assert "r retry" in tui.screen_text(app)
+
+
+async def test_keys_that_arrive_together_are_handled_one_after_the_other() -> None:
+    actions = tui.FakeActions()
+    source = tui.FakeSource(tui.busy())
+    app = tui.monitor(source, actions=actions)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await tui.ready(pilot)
+        for character in "/host:db1 rs":
+            app.post_message(
+                events.Key({"/": "slash", " ": "space", ":": "colon"}.get(character, character), character)
+            )
+        await tui.until(pilot, lambda: app.main.filter.text == "host:db1 rs")
+        await pilot.press("escape")
+        for character in "xy":
+            app.post_message(events.Key(character, character))
+        await tui.until(pilot, lambda: actions.asked)
+        assert actions.asked == [("cancel", 4825)]

@@ -209,8 +209,10 @@ class MonitorScreen(ActingScreen):
         self.running_table.set_columns(shape)
         self.running_table.set_model(Joined(model, lately))
         self._titles(snapshot)
-        if self.table.cursor_key is None and self.table is self.needs_table:
-            self.set_focus(self.running_table)
+        if self.table.cursor_key is None and not isinstance(self.focused, Input):
+            other = self._other()
+            if other is not None:
+                self.set_focus(other)
         self.refresh_bindings()
 
     def _show_needs(self, several: bool) -> None:
@@ -292,6 +294,8 @@ class MonitorScreen(ActingScreen):
         """What works now."""
         if not self.up:
             return True
+        if isinstance(self.focused, Input) and action not in ("clear", "list"):
+            return False  # it is being typed into
         if action == "clear":
             marked = self.running_table.marked or self.needs_table.marked
             return bool(self.zoomed or marked or self.filter or self.mine or self.query_one("#filter").display)
