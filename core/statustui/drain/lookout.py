@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from statustui.store.apply import Death
 
 _STACK_LIMIT = 64 << 10
+_LOOK_EVERY_S = 1.0
 # A file's time comes from the tick of the kernel and lies some milliseconds back.
 _FILE_TIME_SLACK_S = 0.02
 
@@ -71,18 +72,30 @@ class Lookout:
         self._namespace = pid_namespace()
         self._booted_at = identity.booted_at()
         self._commands: dict[str, _Command] = {}
+        self._ready: set[int] = set()
+        self._look_due = 0.0
         self.poll = select.poll()
         """What the loop waits for; the pidfds are registered here."""
+
+    def ready(self, descriptors: set[int]) -> None:
+        """Note the pidfds that became readable: their processes have ended."""
+        self._ready |= descriptors
 
     def attend(self) -> bool:
         """Take hold of the processes that were met since the last time; True when any was found to have ended."""
         died = False
+        now = time.monotonic()
+        look = now >= self._look_due  # at those without a pidfd
+        if look:
+            self._look_due = now + _LOOK_EVERY_S
+        ready, self._ready = self._ready, set()
         for tail in self._tails.active():
             if tail.writer is None or tail.newer:
                 continue
+            asked = look or not tail.attended or (tail.handle is not None and tail.handle.fd in ready)
             if not tail.attended:
                 self._meet(tail)
-            if tail.gone_at is None and self._ended(tail):
+            if asked and tail.gone_at is None and self._ended(tail):
                 died = True
                 tail.gone_at = time.time()
                 self._release(tail.handle)

@@ -29,7 +29,12 @@ _SCAN_S = 30.0
 _LEFTOVERS_S = (1.0, 600.0)
 _SCAN_WITHOUT_NOTICE_S = (0.05, 0.5)
 _SHORTEST_PACE_S = 0.05
-_LONGEST_PACE_S = 0.8
+_LONGEST_PACE_S = 0.2
+_LONGEST_PROGRESS_PACE_S = 0.8
+_GATHER_S = 0.01
+_GATHER_EACH_S = 0.0001
+# After a death, look at every turn whether a run is proven over: its last facts are being applied.
+_DEATH_S = 5.0
 # The share of one core that applying may take under load: a batch that took 50 ms is followed by 200 ms of gathering.
 _DUTY = 4.0
 # Without a writer and without a store: the journals lie safe, and the next writer, command or monitor starts anew.
@@ -61,6 +66,10 @@ class Drainer:
         self._scan_due = now + _SCAN_S
         self._leftovers_due = now + _LEFTOVERS_S[0]
         self._next_batch = now
+        self._next_progress = now
+        self._look_again = now  # what was applied last may have ended a run
+        self._deaths_until = now
+        self._deaths_due = now
         self._quick = _SCAN_WITHOUT_NOTICE_S[0]
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -121,6 +130,7 @@ class Drainer:
             lifecycle.beat(self._spool)
         if self._lookout.attend():
             self._next_batch = now  # a death is told at once
+            self._deaths_until = now + _DEATH_S
             self._active_at = now
         if self._sink.due_in == 0:
             self._work(now)
@@ -157,7 +167,10 @@ class Drainer:
         if now < self._next_batch or not self._pump.refresh():
             return
         beat = now >= self._beat_due
-        endings = self._lookout.endings(self._requests.cancels())
+        endings: list[Ending] = []
+        if now < self._deaths_until or now >= self._deaths_due:
+            self._deaths_due = now + 1.0
+            endings = self._lookout.endings(self._requests.cancels())
         samples: tuple[Sample, ...] = ()
         self._sampling.expect(self._pump.registry.runs)
         if self._pump.registry.runs and self._sampling.due_in(now) == 0:
@@ -165,7 +178,8 @@ class Drainer:
         deaths = tuple(ending.death() for ending in endings)
         samples += tuple(_last_sample(ending) for ending in endings if ending.log_end is not None)
         began = time.monotonic()
-        done = self._pump.push(samples, deaths, beat)
+        progress = now >= self._next_progress
+        done = self._pump.push(samples, deaths, beat, progress)
         if done is None:
             return
         if beat:
@@ -175,11 +189,19 @@ class Drainer:
             self._diary.say(f"run {ending.run.run_id}", f"{ending.verdict.status.value}: {ending.verdict.reason}")
         if done:
             spent = time.monotonic() - began
-            pause = min(max(spent * _DUTY, _SHORTEST_PACE_S), _LONGEST_PACE_S)
+            pause = min(max(spent * _DUTY, _SHORTEST_PACE_S, self._crowd_s()), _LONGEST_PACE_S)
+            if progress:  # facts need not wait for the many that only count on
+                self._next_progress = time.monotonic() + min(spent * _DUTY, _LONGEST_PROGRESS_PACE_S)
             if self._pump.behind:  # a backlog first: nobody sees what is current while it lasts
                 pause = spent
-            self._next_batch = time.monotonic() + pause
+            self._next_batch = self._look_again = time.monotonic() + pause
+        else:  # what woke us can wait: gather more of it
+            self._next_batch = time.monotonic() + self._crowd_s()
         self._pump.prime()
+
+    def _crowd_s(self) -> float:
+        """How long to gather before the next turn: a turn looks at every writer."""
+        return _GATHER_S + len(self._pump.tails.active()) * _GATHER_EACH_S
 
     def _idle(self) -> bool:
         """Is there nothing to wait for? While something is, the time of the last activity is now."""
@@ -188,7 +210,7 @@ class Drainer:
             or self._requests.busy
             or (self._pump.unapplied() and self._sink.failing_s < _GIVE_UP_S)
             or bool(self._lookout.roots())
-            or time.monotonic() < self._next_batch
+            or time.monotonic() < self._look_again
         )
         if busy:
             self._active_at = time.monotonic()
@@ -208,8 +230,10 @@ class Drainer:
             until.append(self._counts_due - now)
         if self._sink.failing_s:
             until = [self._sink.due_in, self._beat_due - now]
-        elif self._pump.unapplied():
+        elif self._pump.facts_waiting():
             until.append(self._next_batch - now)
+        elif self._pump.unapplied():
+            until.append(max(self._next_batch, self._next_progress) - now)
         if self._notice.fd is None:
             self._quick = min(self._quick * 1.3, _SCAN_WITHOUT_NOTICE_S[1])
             until.append(self._quick)
@@ -217,7 +241,8 @@ class Drainer:
         if gather > 0.002:  # let changes gather instead of waking for each of them
             time.sleep(min(gather, _LONGEST_PACE_S))
             until = [delay - gather for delay in until]
-        self._lookout.poll.poll(max(0.0, min(until)) * 1000)
+        events = self._lookout.poll.poll(max(0.0, min(until)) * 1000)
+        self._lookout.ready({descriptor for descriptor, _ in events})
         self._drain_wake()
 
     def _drain_wake(self) -> None:

@@ -86,8 +86,15 @@ class Pump:
         samples: "tuple[Sample, ...]" = (),
         deaths: "tuple[Death, ...]" = (),
         beat: bool = False,
+        progress: bool = True,
     ) -> bool | None:
         """Apply one batch of what is new, with samples and deaths.
+
+        Args:
+            samples: of process trees.
+            deaths: runs that are proven to be over.
+            beat: say that this host is heard of.
+            progress: slots and counters too, not only facts.
 
         Returns:
             True when something was applied, False when there was nothing, None when the store cannot take it now:
@@ -95,7 +102,7 @@ class Pump:
         """
         from statustui.store.apply import Batch
 
-        news = self._collect()
+        news = self._collect(progress)
         if not (news or samples or deaths or beat):
             return False
         journals = tuple(self._journal_batch(one) for one in news)
@@ -147,11 +154,19 @@ class Pump:
                 self.tails.wake(tail)
         return True
 
-    def _collect(self) -> list[News]:
+    def facts_waiting(self) -> bool:
+        """Are there lines, or journals, that are not applied yet?"""
+        return self.priming or any(tail.lines_waiting and not tail.newer for tail in self.tails.active())
+
+    def _collect(self, progress: bool) -> list[News]:
         """Read what is new, every journal in its turn, until a batch is full."""
         room = _BATCH_BYTES
         news: list[News] = []
-        waiting = [tail for tail in self.tails.active() if tail.waiting and not tail.newer]
+        waiting = [
+            tail
+            for tail in self.tails.active()
+            if (tail.lines_waiting or (progress and tail.waiting)) and not tail.newer
+        ]
         # Another one first each time, so that a journal that never rests does not hold up the others.
         self._turn += 1
         at = self._turn % len(waiting) if waiting else 0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from statustui.model.redact import redact_argv
 
 _COMMAND_LIMIT = 4096
-_SOCKET_LINKS = 4096
+_SOCKET_LINKS = 8192
 _NET_LIMIT = 4 * 1024 * 1024
 _NET_FILES = ("tcp", "tcp6", "udp", "udp6")
 _LISTEN = b"0A"
@@ -27,6 +27,8 @@ class Sockets:
 
     def __init__(self) -> None:
         self._by_namespace: dict[str, frozenset[bytes]] = {}
+        self.links_left = _SOCKET_LINKS
+        """How many more descriptors may be looked at in this pass."""
 
     def of(self, pid: int) -> frozenset[bytes]:
         """Inodes of the connected sockets in the network namespace of *pid*."""
@@ -97,8 +99,11 @@ def _connections(pid: int, sockets: Sockets) -> int | None:
         names = os.listdir(f"/proc/{pid}/fd")
     except OSError:  # somebody else's, or gone
         return None
+    sockets.links_left -= len(names)
+    if sockets.links_left < 0:
+        return None
     inodes = set()
-    for name in names[:_SOCKET_LINKS]:
+    for name in names:
         try:
             target = os.readlink(f"/proc/{pid}/fd/{name}")
         except OSError:
