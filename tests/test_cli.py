@@ -450,14 +450,42 @@ def test_colour_only_for_terminals(cli: Cli, filled: Filled) -> None:
     assert "\x1b" not in on_terminal("status", NO_COLOR="1")
 
 
-def on_terminal(*arguments: str, **environment: str) -> str:
-    """What a command writes to a terminal."""
+@pytest.mark.parametrize(("typed", "code", "asked"), [("n\n", 1, 0), ("\n", 1, 0), ("y\n", 0, 1)])
+def test_on_a_terminal_a_change_is_asked_about(filled: Filled, typed: str, code: int, asked: int) -> None:
+    written = on_terminal("cancel", "3", typed=typed, code=code)
+    assert "Cancel 1 run" in written
+    assert "End it? [y/N]" in written
+    with filled.open() as store:
+        from statustui.store import reads
+
+        assert len(reads.requests(store)) == asked
+
+
+@pytest.mark.pg
+def test_a_store_on_postgresql_reads_the_same(inside: Cli, pg_url: str) -> None:
+    fill(pg_url)
+    assert [run["id"] for run in inside("runs", "--json", "--store", pg_url).json["runs"]] == [4, 3, 2, 1]
+    assert len(inside("status", "--json", "--store", pg_url).json["needs_you"]) == 2
+    assert "KeyError: 'FIPS'" in inside("show", "2", "--store", pg_url).out
+
+
+@pytest.mark.pg
+def test_an_empty_postgresql_has_no_store_yet(inside: Cli, pg_url: str) -> None:
+    answer = inside("status", "--store", pg_url)
+    assert answer.code == 0
+    assert "No store yet" in answer.out
+    refused(inside("runs", "--store", pg_url), 3, "no store yet")
+
+
+def on_terminal(*arguments: str, typed: str = "", code: int = 0, **environment: str) -> str:
+    """What a command writes to a terminal where *typed* is typed."""
     main, side = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "statustui", *arguments],
         stdin=side, stdout=side, stderr=side, env=os.environ | {"TERM": "xterm"} | environment,
     )  # fmt: skip
     os.close(side)
+    os.write(main, typed.encode())
     written = b""
     while True:
         try:
@@ -468,7 +496,7 @@ def on_terminal(*arguments: str, **environment: str) -> str:
             break
         written += data
     os.close(main)
-    assert process.wait(30) == 0
+    assert process.wait(30) == code
     return written.decode()
 
 

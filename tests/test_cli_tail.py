@@ -195,3 +195,45 @@ def test_help_and_version_load_nothing_heavy() -> None:
             "assert not heavy, heavy"
         )
         subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_following_survives_rotation_and_truncation(env: Path) -> None:
+    from statustui.cli.logfile import OpenLog, follow, last_lines
+
+    path = env / "x.log"
+    path.write_bytes(b"before\nmine\n")
+    log = OpenLog(path=str(path), fd=os.open(path, os.O_RDONLY), start=7, end=None)
+    over = False
+    assert last_lines(log, 10) == [b"mine"]
+    lines = follow(log, lambda: over)
+    with path.open("ab") as file:
+        file.write(b"one\ntw")
+        file.flush()
+        assert next(lines) == [b"one"]
+        file.write(b"o\n")
+    assert next(lines) == [b"two"]
+    path.rename(env / "x.log.1")
+    path.write_bytes(b"a longer line in the new file\n")
+    assert next(lines) == [b"a longer line in the new file"]
+    path.write_bytes(b"cut\nend")
+    assert next(lines) == [b"cut"]
+    over = True
+    assert list(lines) == [[b"end"]]
+    os.close(log.fd)
+
+
+def test_a_rotated_log_is_found_by_its_inode(env: Path) -> None:
+    from statustui.cli.logfile import last_lines, open_log
+    from statustui.config import host_name, load
+    from support.histories import run
+
+    path = env / "y.log"
+    path.write_text("mine\n")
+    inode = path.stat().st_ino
+    path.rename(env / "y.log.1")
+    path.write_text("of somebody else\n")
+    log = open_log(run(host=host_name(), log_path=str(path), log_inode=inode, log_start=0), load())
+    assert last_lines(log, 5) == [b"mine"]
+    assert log.note is not None
+    assert "y.log.1" in log.note
+    os.close(log.fd)

@@ -5,7 +5,7 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from statustui.cli.session import NO, Stop
 from statustui.config import Settings, host_name
@@ -29,6 +29,12 @@ class OpenLog:
     """None while the run is open."""
     note: str | None = None
     """What the reader should know first."""
+    position: int = field(init=False)
+    """Where the log ended when it was opened: what comes later is for ``follow``."""
+
+    def __post_init__(self) -> None:
+        size = os.fstat(self.fd).st_size
+        self.position = size if self.end is None else min(self.end, size)
 
 
 def open_log(run: Run, settings: Settings) -> OpenLog:
@@ -101,8 +107,8 @@ def _by_inode(path: str, inode: int) -> str | None:
 
 def last_lines(log: OpenLog, count: int) -> list[bytes]:
     """The last *count* lines of the run's part of the log, read from its end."""
-    end = os.fstat(log.fd).st_size if log.end is None else min(log.end, os.fstat(log.fd).st_size)
-    position, data = end, b""
+    position = end = log.position
+    data = b""
     while position > log.start and data.count(b"\n") <= count and end - position < count * _LONGEST:
         step = min(_BLOCK, position - log.start)
         position -= step
@@ -114,12 +120,11 @@ def last_lines(log: OpenLog, count: int) -> list[bytes]:
 
 
 def follow(log: OpenLog, ended: Callable[[], bool]) -> Iterator[list[bytes]]:
-    """Yield lines as they come, from where the log ends now, until the run has ended and all is read.
+    """Yield lines as they come, from where the log ended when it was opened, until the run has ended and all is read.
 
     A file that was rotated is read to its end before the new one; a truncated one from its beginning.
     """
-    position = os.fstat(log.fd).st_size if log.end is None else log.end
-    rest = b""
+    position, rest = log.position, b""
     while True:
         over = ended()
         data = os.pread(log.fd, _BLOCK, position)
