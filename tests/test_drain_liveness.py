@@ -12,7 +12,10 @@ from statustui.model.status import RunStatus
 
 DEAD = Voice(alive=False, locked=False)
 ALIVE = Voice(alive=True, locked=True)
-STACK = 'Stack (most recent call first):\n  File "/opt/etl.py", line 41 in load\n  File "/opt/etl.py", line 90 in <module>\n'
+STACK = """Stack (most recent call first):
+  File "/opt/etl.py", line 41 in load
+  File "/opt/etl.py", line 90 in <module>
+"""
 
 voices = st.builds(
     Voice,

@@ -8,6 +8,7 @@ from statustui.journal.files import open_private
 _LIMIT = 1 << 20
 _KEEP = 256 << 10
 _EVERY_S = 60.0
+_KINDS = 1000
 
 
 class Diary:
@@ -24,6 +25,8 @@ class Diary:
         if now - at < _EVERY_S:
             self._last[kind] = (at, hidden + 1)
             return
+        if len(self._last) > _KINDS:
+            self._last.clear()
         self._last[kind] = (now, 0)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         more = f" (and {hidden} more like it)" if hidden else ""

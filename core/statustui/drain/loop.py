@@ -175,6 +175,7 @@ class Drainer:
         self._sampling.expect(self._pump.registry.runs)
         if self._pump.registry.runs and self._sampling.due_in(now) == 0:
             samples = self._sampling.take(self._lookout.roots())
+            beat = True  # in the same transaction
         deaths = tuple(ending.death() for ending in endings)
         samples += tuple(_last_sample(ending) for ending in endings if ending.log_end is not None)
         began = time.monotonic()
@@ -184,6 +185,7 @@ class Drainer:
             return
         if beat:
             self._beat_due = now + _BEAT_S
+            lifecycle.beat(self._spool)
         for ending in endings:
             self._lookout.forget(ending.run.run_id)
             self._diary.say(f"run {ending.run.run_id}", f"{ending.verdict.status.value}: {ending.verdict.reason}")

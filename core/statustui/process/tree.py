@@ -11,7 +11,7 @@ from statustui.process.identity import LINUX, Stat, parse_stat
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _DETAIL_BUDGET = 64
-_DETAIL_EVERY_S = 4.0
+_DETAIL_EVERY_S = 14.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
