@@ -56,15 +56,14 @@ def test_the_program_sees_a_terminal_of_the_same_size() -> None:
     assert only("run.end")["exit_code"] == 3
 
 
-def test_its_settings_are_those_of_the_terminal_and_are_put_back() -> None:
+def test_its_settings_are_those_of_the_terminal_and_are_put_back(tmp_path: Path) -> None:
     with shell() as term:
-        before = termios.tcgetattr(term.fd)
-        term.send("run -- stty -a > a; stty -a > b; run -- stty -a | cat\n")
-        term.send(f"cd {os.environ['HOME']}; run -- sh -c 'stty -echo; exit 1'; echo done $?\n")
+        term.send(f"cd {tmp_path}; stty -g > a; run -- sh -c 'stty -g > b; stty -echo raw; exit 1'; echo done $?\n")
         term.wait_for("done 1")
-        until(lambda: termios.tcgetattr(term.fd)[:4] == before[:4])
-        term.send("exit\n")
-        term.wait()
+        term.send("stty -g > c; echo over\n")
+        term.wait_for(re.compile(r"(?m)^over$"))
+    before, inside, after = ((tmp_path / name).read_text() for name in "abc")
+    assert before == inside == after
 
 
 def test_keys_reach_the_program_and_end_of_file_too() -> None:
