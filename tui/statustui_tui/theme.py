@@ -69,11 +69,17 @@ def ascii_only(env: Mapping[str, str], encoding: str | None = None) -> bool:
 def more_colours(theme: Theme) -> dict[str, str]:
     """Colours of our own that follow from those of any theme: ``muted``, ``cursor-row``, ``trough``."""
     if theme.ansi:
-        return {"muted": "ansi_default", "cursor-row": "ansi_white", "trough": "ansi_default"}
+        return {
+            "muted": "ansi_default",
+            "cursor-row": "ansi_white",
+            "trough": "ansi_default",
+            "trough-strong": "ansi_white",
+        }
     ink = Color.parse(theme.foreground or ("#e0e0e0" if theme.dark else "#202020"))
     paper = Color.parse(theme.background or ("#121212" if theme.dark else "#f8f8f8"))
     return {
         "muted": paper.blend(ink, 0.6).hex,
         "cursor-row": paper.blend(Color.parse(theme.primary), 0.3).hex,
         "trough": paper.blend(ink, 0.13).hex,
+        "trough-strong": paper.blend(ink, 0.3).hex,
     }

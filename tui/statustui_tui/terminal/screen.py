@@ -9,6 +9,7 @@ this is a second wall behind the cleaning of texts (P10).
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rich.cells import cell_len, get_character_cell_size
 
@@ -18,6 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NARROW = re.compile(
     r"[ -~\xa1-\xac\xae-\u02ff\u0391-\u03a9\u03b1-\u03c9\u0410-\u044f\u2010-\u2027\u2190-\u21f3\u2500-\u25fc✓✗]*"
 )
+# Attributes, then a foreground, then a background: how Rich writes a style.
+_STYLE = re.compile(r"((?:[1-9];?)*?);?(38;[25](?:;\d+){1,3}|3[0-79]|9[0-7])?;?(48;[25](?:;\d+){1,3}|4[0-79]|10[0-7])?")
 _MODES = {"7", "25", "1000", "1002", "1003", "1004", "1006", "1015", "1016", "1049", "2004", "2026", "2048"}
 _MOST_RAW = 65536
 _GAP = 4
@@ -192,8 +195,8 @@ class Screen:
             if self._at != (x, y):
                 out.append(self._move(x, y, style, old_texts, old_styles))
             if new_style != style:
+                out.append(_restyle(style, new_style or ""))
                 style = new_style or ""
-                out.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
             out.append(text)
             self._at = (x + 1, y) if x + 1 < self.width and _NARROW.fullmatch(text) else None
         sent.texts, sent.styles = texts.copy(), styles.copy()
@@ -210,6 +213,29 @@ class Screen:
                     return again
             return f"\x1b[{gap}C" if gap > 1 else "\x1b[C"
         return f"\x1b[{y + 1};{x + 1}H"
+
+
+@lru_cache(maxsize=4096)
+def _restyle(old: str, new: str) -> str:
+    """The shortest sequence that turns one style into another: where only a colour differs, that colour alone."""
+    if not new:
+        return "\x1b[0m"
+    before, after = _colours(old), _colours(new)
+    if before is None or after is None or before[0] != after[0]:
+        return f"\x1b[0;{new}m"
+    changed = []
+    for was, wanted in zip(before[1:], after[1:], strict=True):
+        if was and not wanted:
+            return f"\x1b[0;{new}m"
+        if was != wanted:
+            changed.append(wanted)
+    return f"\x1b[{';'.join(changed)}m" if changed else ""
+
+
+def _colours(style: str) -> tuple[str, str, str] | None:
+    """Attributes, foreground and background of a style; None where it is of another make."""
+    found = _STYLE.fullmatch(style)
+    return None if found is None else ((found[1] or "").rstrip(";"), found[2] or "", found[3] or "")
 
 
 def _after_string(part: str) -> str:
