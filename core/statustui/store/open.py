@@ -10,8 +10,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidRequest
 
 from statustui.errors import StatustuiError
 from statustui.model.times import to_text, utc_now
-from statustui.store import schema
+from statustui.store import item_schema, schema
 from statustui.store.errors import NoStore, NotOurStore, StoreBusy, StoreNewer, StoreUnavailable
+from statustui.store.item_views import create_item_views
 from statustui.store.postgres import Postgres
 from statustui.store.sqlite import Sqlite
 from statustui.store.views import create_views
@@ -198,8 +199,9 @@ def _prepare(store: Store, connection: Connection) -> None:
         store.database.lock_schema(connection)
         version = store.database.version(connection) if store.dialect == "sqlite" else _pg_version(store, connection)
         if version is None:
-            schema.metadata.create_all(connection)
+            item_schema.metadata.create_all(connection)  # all tables: both modules fill one MetaData
             create_views(connection)
+            create_item_views(connection)
             store.database.guard(connection)
             connection.execute(insert(schema.revisions).values(version_num=schema.REVISION))
             _describe(connection)

@@ -2,6 +2,8 @@
 
 from sqlalchemy import Connection
 
+from statustui.store.item_views import ITEM_VIEWS
+
 # Not LEAST or MIN: one skips NULLs, the other does not, and neither name is in both databases.
 _CUT = "ROUND(CAST(CASE WHEN {0} > 100 THEN 100 ELSE {0} END AS NUMERIC), 2)"
 _PERCENT = _CUT.format("COALESCE(r.overall_percent, 100.0 * r.work_done / NULLIF(r.work_total, 0))")
@@ -30,7 +32,7 @@ LEFT JOIN subtasks s ON s.run = r.id AND s.number = r.current_subtask
 LEFT JOIN run_details d ON d.run = r.id
 """
 
-VIEWS = ("pipeline_status",)
+VIEWS = ("pipeline_status", *ITEM_VIEWS)
 """Names of the views that are ours."""
 
 
