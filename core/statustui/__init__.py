@@ -8,12 +8,14 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from statustui import script
+    from statustui.model.pipeline import Step
+    from statustui.pipelines.pipeline import Pipeline
     from statustui.record.api import current, flush, run
     from statustui.record.handoff import Context
     from statustui.record.run import Run
     from statustui.record.subtask import Subtask
 
-__all__ = ["Context", "Run", "Subtask", "__version__", "current", "flush", "run", "script"]
+__all__ = ["Context", "Pipeline", "Run", "Step", "Subtask", "__version__", "current", "flush", "run", "script"]
 
 _PLACES = {
     "run": "statustui.record.api",
@@ -22,6 +24,8 @@ _PLACES = {
     "Run": "statustui.record.run",
     "Subtask": "statustui.record.subtask",
     "Context": "statustui.record.handoff",
+    "Pipeline": "statustui.pipelines.pipeline",
+    "Step": "statustui.model.pipeline",
 }
 
 

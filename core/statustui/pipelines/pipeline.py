@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from statustui.model import values as model_values
 from statustui.model.pipeline import Definition, Step
 from statustui.pipelines.reporting import Reporter
 from statustui.pipelines.step import StepBlock, describe, is_permanent
@@ -65,6 +64,10 @@ class Pipeline:
         """Steps that were found later and apply to this item only. Idempotent."""
         self._reporter.plan(key, add=steps, group=group)
 
+    def switch_on(self, key: object, steps: Iterable[str]) -> None:
+        """Steps that apply to this item after all. Idempotent."""
+        self._reporter.plan(key, on=steps)
+
     def switch_off(self, key: object, steps: Iterable[str]) -> None:
         """Steps that do not apply to this item. Idempotent."""
         self._reporter.plan(key, off=steps)
@@ -86,7 +89,7 @@ class Pipeline:
         if isinstance(error, BaseException):
             permanent = is_permanent(error) if permanent is None else permanent
             error = describe(error)
-        self._reporter.end(key, step, "failed", error=model_values.text(error), permanent=permanent, metadata=metadata)
+        self._reporter.end(key, step, "failed", error=error, permanent=permanent, metadata=metadata)
 
     def skip(self, key: object, step: str | None = None, reason: str = "") -> None:
         """A step does not apply to this item; without a step, all that is open of the item is skipped."""

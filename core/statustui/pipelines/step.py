@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from statustui.pipelines.reporting import Reporter
+from statustui.pipelines.reporting import Reporter, Ticket
 
 _PERMANENT = (ValueError, TypeError, KeyError, LookupError, AttributeError, NotImplementedError)
 
@@ -41,15 +41,14 @@ class StepBlock:
         step: str,
         *,
         input_hash: str | None = None,
-        claim: tuple[str, int, float] | None = None,
+        ticket: Ticket | None = None,
     ) -> None:
         self._reporter = reporter
         self._key = key
         self._step = step
         self._hash = input_hash
-        self._claim = claim
+        self._ticket = ticket
         self._began = 0.0
-        self._metadata: dict[str, Any] = {}
         self._ended = False
         self.attempt: str | None = None
         """Id of the attempt, once the block is entered."""
@@ -71,17 +70,23 @@ class StepBlock:
         text = describe(error) if isinstance(error, BaseException) else str(error)
         self._end("failed", error=text, permanent=permanent)
 
+    def give_back(self, reason: str = "") -> None:
+        """Leave the step as if it had not begun: it is pending again, and no retry is used up."""
+        self._end("pending", reason=reason or None)
+
     def _end(self, status: str, **fields: Any) -> None:
         if self._ended:
             return
         self._ended = True
         duration = round(time.monotonic() - self._began, 6)
-        self._reporter.end(self._key, self._step, status, duration=duration, attempt=self.attempt, **fields)
+        self._reporter.end(
+            self._key, self._step, status, duration=duration, attempt=self.attempt, ticket=self._ticket, **fields
+        )
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
         self._ended = False
-        self.attempt = self._reporter.start(self._key, self._step, input_hash=self._hash, claim=self._claim)
+        self.attempt = self._reporter.start(self._key, self._step, input_hash=self._hash, ticket=self._ticket)
         return self
 
     def __exit__(
@@ -89,6 +94,9 @@ class StepBlock:
     ) -> None:
         if error is None:
             self._end("completed")
+        elif not isinstance(error, Exception) or type(error).__name__ == "CancelledError":
+            # Ctrl-C, sys.exit, a cancelled task: nothing is wrong with the item.
+            self._end("pending", reason=f"interrupted by {type(error).__name__}")
         else:
             self._end("failed", error=describe(error), permanent=is_permanent(error))
 

@@ -207,7 +207,7 @@ class Run:
             error=error,
             exit_code=exit_code,
         )
-        if not any(one.runs or one.open for one in state.every()):
+        if not any(one.runs or one.open or one.items for one in state.every()):
             from statustui.record import signals
 
             state.stop_timer()

@@ -42,7 +42,8 @@ class Session:
     """One journal of this process and everything that is open in it."""
 
     __slots__ = (
-        "_counters", "_full", "_patterns", "_shown", "attached", "open", "runs", "settings", "spool", "views", "writer",
+        "_counters", "_full", "_patterns", "_shown", "attached", "items", "open", "runs", "settings", "spool", "views",
+        "writer",
     )  # fmt: skip
 
     def __init__(self, settings: "Settings", spool: str, role: str = "program") -> None:
@@ -57,10 +58,12 @@ class Session:
         """Open subtasks by identity: their progress goes into the slot."""
         self.attached: dict[tuple[str, int], Subtask] = {}
         """Subtasks of another process that this one counts for."""
+        self.items: dict[str, dict[str, Any]] = {}
+        """Progress of steps of items at work here, by pipeline, key and step: it goes into the slot."""
         self._counters = 0
         self._full: list[Writer] = []
         self._patterns: tuple[re.Pattern[str], ...] | None = None
-        self._shown: dict[str, Any] = {}
+        self._shown: dict[str, Any] = {"runs": {}}
 
     def fact(self, kind: str, run: str | None, /, **fields: "Any") -> None:
         """Write one fact; fields that are None are left out."""
@@ -79,7 +82,8 @@ class Session:
 
     def forked(self) -> None:
         """In a forked child: everything that was open is the parent's; from now on this process works for it."""
-        self._shown, self._counters = {}, 0
+        self._shown, self._counters = {"runs": {}}, 0
+        self.items.clear()
         self._full.clear()
         for run in self.runs.values():
             run._foreign = True
@@ -117,10 +121,11 @@ class Session:
             more = run._progress()
             if more:
                 shown.setdefault(run.run_id, {}).update(more)
-        if shown != self._shown:
-            payload = {"t": time.time(), "m": time.monotonic(), "runs": shown}
+        wanted = {"runs": shown, "items": dict(self.items)} if self.items else {"runs": shown}
+        if wanted != self._shown:
+            payload = {"t": time.time(), "m": time.monotonic(), **wanted}
             if self.writer.slot(payload):
-                self._shown = shown
+                self._shown = wanted
 
     def drainer(self) -> None:
         """See to it that a drainer works, where one may."""
