@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 from benchmarks.harness import Line, interleaved, ms, wall
 
@@ -22,7 +23,11 @@ def lines() -> list[Line]:
         python = sys.executable
         ours = [python, "-m", "statustui"]
         subprocess.run([*ours, "run", "--name", "first", "--", "true"], env=env, check=True)
-        subprocess.run([*ours, "wait", "first"], env=env, check=False, capture_output=True)
+        end = time.monotonic() + 20
+        while b"first" not in subprocess.run([*ours, "runs"], env=env, capture_output=True, check=False).stdout:
+            if time.monotonic() > end:
+                raise RuntimeError("the run did not arrive in the store")
+            time.sleep(0.1)
         try:
             return [*_wrapper(python, ours, env), *_viewers(python, ours, env)]
         finally:
@@ -34,8 +39,6 @@ def _wrapper(python: str, ours: list[str], env: dict[str, str]) -> list[Line]:
     clock = [python, "-I", "-S", "-c", "import time; print(time.clock_gettime(time.CLOCK_MONOTONIC))"]
 
     def before(prefix: list[str]) -> float:
-        import time
-
         start = time.clock_gettime(time.CLOCK_MONOTONIC)
         done = subprocess.run([*prefix, *clock], env=env, capture_output=True, check=True)
         return float(done.stdout) - start

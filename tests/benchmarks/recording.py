@@ -25,13 +25,18 @@ def _loop(iterable: Iterable[object], n: int) -> float:
 def lines() -> list[Line]:
     """All lines of this group."""
     with tempfile.TemporaryDirectory(prefix="stt-bench-") as home:
+        before = dict(os.environ)
         os.environ.update(
             STATUSTUI_STATE_DIR=home,
             STATUSTUI_STORE=f"sqlite:///{home}/status.db",
             STATUSTUI_DRAINER="off",
             HOME=home,
         )
-        return [*_imports(), *_loops(), *_calls(), *_whole_programs()]
+        try:
+            return [*_imports(), *_loops(), *_calls(), *_whole_programs()]
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def _imports() -> list[Line]:
@@ -171,10 +176,11 @@ def _facts() -> list[Line]:
     return [
         Line(
             what="a fact (one journal line)",
-            budget="≤ 8 µs p50, < 50 µs p99, worst < 20 ms",
+            # 8 µs where a raw line takes 3.4: the machine's speed is in the ratio.
+            budget="≤ 8 µs p50 (2.35× the raw line), < 50 µs p99, worst < 20 ms",
             figure=f"{p50:.1f} µs p50, {p99:.1f} µs p99, worst {worst:.1f} ms",
             beside=f"json.dumps + os.write {limit:.1f} µs: {p50 / limit:.1f}×",
-            ok=p50 <= 8 and p99 < 50 and worst < 20,
+            ok=p50 <= max(8.0, 2.35 * limit) and p99 < 50 and worst < 20,
         )
     ]
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support.hostile import HOSTILE
 
 from support.bench import OURS, Bench
+from support.hostile import HOSTILE
 from support.terminal import Terminal
 
 RECORD = """
