@@ -147,7 +147,8 @@ def test_metadata_of_any_kind_is_json(auctions: Pipeline, state_dir: Path) -> No
             raise RuntimeError
 
     given = {
-        "id": uuid.UUID(int=7), "at": datetime(2025, 1, 2, tzinfo=UTC), "price": Decimal("10.10"), "day": date(2025, 1, 2),
+        "id": uuid.UUID(int=7), "at": datetime(2025, 1, 2, tzinfo=UTC), "price": Decimal("10.10"),
+        "day": date(2025, 1, 2),
         "count": Pixel(3), "share": Pixel(0.5), "row": Pixel([1, 2]), "path": Path("/a/b"), "nan": float("nan"),
         "big": 10**30, "set": {1}, "bytes": b"x\xff", "nested": {"a": [{"b": None}]}, 5: True, "rude": Rude(),
     }  # fmt: skip

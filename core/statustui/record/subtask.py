@@ -30,8 +30,8 @@ class Subtask:
     """
 
     __slots__ = (
-        "_base", "_cell", "_ended", "_left_by", "_message", "_mine", "_n", "_percent", "_read", "_run", "_started",
-        "_token", "_total", "_unit", "name", "number",
+        "_base", "_cell", "_ended", "_inner", "_left_by", "_message", "_mine", "_n", "_percent", "_read", "_run",
+        "_started", "_token", "_total", "_unit", "name", "number",
     )  # fmt: skip
 
     def __init__(self, run: "Run", number: int, name: str, total: int | None, unit: str | None) -> None:
@@ -46,6 +46,7 @@ class Subtask:
         self._read: Callable[[], int] | None = None
         self._percent: float | None = None
         self._message: str | None = None
+        self._inner: dict[str, Any] | None = None
         self._started = time.monotonic()
         self._ended = False
         self._mine = True
@@ -102,6 +103,43 @@ class Subtask:
                 self._awake()
         except Exception as error:
             border.swallow(error, "update")
+
+    def inner(
+        self,
+        file: int | None = None,
+        files: int | None = None,
+        page: int | None = None,
+        pages: int | None = None,
+        **more: "Any",
+    ) -> None:
+        """Say where inside an item it stands; what is left out stays as it is.
+
+        With *files* the subtask's percent follows: (files done + page / pages) / files.
+
+        Args:
+            file: number of the file in hand, from 1.
+            files: how many there are.
+            page: pages of this file that are done.
+            pages: pages that it has.
+            more: anything else worth showing (``name="statement_002.pdf"``, ``regex_matches_found=23``).
+        """
+        try:
+            given = {"file": file, "files": files, "page": page, "pages": pages, **more}
+            news = values.mapping({key: value for key, value in given.items() if value is not None})
+            known = self._inner or {}
+            if "file" in news and news["file"] != known.get("file"):
+                known = {"files": known["files"]} if "files" in known else {}  # another file: its pages begin anew
+            self._inner = known = {**known, **news}
+            if known.get("files"):
+                from statustui.model.progress import files_pages
+
+                place = [values.count(known.get(key)) or 0 for key in ("file", "files", "page", "pages")]
+                share = files_pages(max(0, place[0] - 1), *place[1:])
+                self._percent = None if share is None else min(100.0, 100.0 * share)
+            if state._timer is None and not self._ended:
+                self._awake()
+        except Exception as error:
+            border.swallow(error, "inner")
 
     def skip(self, reason: str | None = None) -> None:
         """End the subtask as left out on purpose; it counts as done."""
@@ -225,7 +263,7 @@ class Subtask:
         self._mine = False
         self._cell = None
         self._base = 0
-        self._total = self._percent = self._message = None
+        self._total = self._percent = self._message = self._inner = None
         self._read = None
         if hasattr(self, "_n"):
             del self._n
@@ -261,6 +299,8 @@ class Subtask:
             entry["p"] = self._percent
         if self._message is not None and session is not None:
             entry["msg"] = session.text(self._message)
+        if self._inner:
+            entry["in"] = self._inner
         return entry
 
     def _end(self, status: str, error: str | None = None) -> None:
@@ -272,6 +312,8 @@ class Subtask:
         self._run._subs.pop(self.number, None)
         session.attached.pop((self._run.run_id, self.number), None)
         final = self._progress()
+        if self._inner:  # the slot is never applied to what has ended
+            session.fact("sub.info", self._run.run_id, n=self.number, inner=self._inner)
         session.fact(
             "sub.end",
             self._run.run_id,
