@@ -163,6 +163,8 @@ def host(connection: Connection, info: HostInfo, dropped: Sequence[int]) -> None
     statement = _DIALECTS[dialect](hosts)
     names = ("host", "user", "boot_id", "drainer_pid", "drainer_version", "last_heard")
     changes: dict[str, Any] = {name: statement.excluded[name] for name in names}
+    for name in ("boot_id", "drainer_pid", "drainer_version"):  # a program that applies its own journal is no drainer
+        changes[name] = func.coalesce(statement.excluded[name], hosts.c[name])
     for name in ("facts_dropped", "progress_dropped", "rev"):
         changes[name] = hosts.c[name] + statement.excluded[name]
     connection.execute(

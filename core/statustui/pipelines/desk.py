@@ -1,0 +1,131 @@
+"""This process's access to the store, for what must be asked: its own journal is applied first.
+
+Applying is done here and not waited for: it is idempotent by offset, so the drainer, which will read the same lines,
+changes nothing with them. That costs one short transaction instead of a drainer's next turn.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DataError, IntegrityError
+
+from statustui.config import host_name
+from statustui.journal.identity import user_name
+from statustui.journal.reader import JournalReader
+from statustui.machine import boot_id
+from statustui.pipelines.reporting import Reporter
+from statustui.record import state
+from statustui.store.apply import Batch, HostInfo, JournalBatch, apply
+from statustui.store.errors import StoreBusy, StoreUnavailable
+from statustui.store.offsets import acked
+from statustui.store.open import Store, open_store
+
+_left_behind: list[Store] = []
+"""Stores that a fork's parent opened: not to be closed, nor used, by the child."""
+_READ_BYTES = 4 << 20
+
+
+class Desk:
+    """One connection for one pipeline object; safe in threads, and opened anew in a forked child."""
+
+    def __init__(self, reporter: Reporter, timeout: float = 30.0) -> None:
+        self._reporter = reporter
+        self._timeout = timeout
+        self._pid = 0
+        self._lock = threading.RLock()
+        self._store: Store | None = None
+        self._applied: dict[str, int] = {}
+
+    @contextmanager
+    def open(self, *, settled: bool = True) -> Iterator[Store]:
+        """The store, with everything that this process has reported so far in it.
+
+        Args:
+            settled: False leaves the journal to the drainer.
+
+        Raises:
+            StoreUnavailable: it can not be reached, or nothing is recorded here.
+        """
+        if self._pid != os.getpid():
+            self._begin()
+        with self._lock:
+            session = self._reporter.session
+            if session is None:
+                raise StoreUnavailable("nothing is recorded here (STATUSTUI_DISABLE): there is no store to ask")
+            if self._store is None:
+                self._store = open_store(session.settings.store_url, timeout=self._timeout)
+            if settled:
+                self._settle(session, self._store)
+            yield self._store
+
+    def close(self) -> None:
+        """Give the connection up; the next question makes a new one."""
+        if self._pid == os.getpid():
+            with self._lock:
+                store, self._store = self._store, None
+                if store is not None:
+                    store.close()
+
+    def _begin(self) -> None:
+        """The first question of this process, or the first after a fork: nothing of the parent's is used."""
+        if self._store is not None:
+            _left_behind.append(self._store)
+        self._lock, self._store, self._applied = threading.RLock(), None, {}
+        self._pid = os.getpid()
+
+    def _settle(self, session: state.Session, store: Store) -> None:
+        journal, written = session.writer.journal, session.writer.offset
+        if journal is None or self._applied.get(journal, -1) >= written:
+            return
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                if self._bring_in(session.spool, journal, written, store):
+                    return
+            except StoreBusy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            except (DataError, IntegrityError) as error:
+                # A line that the store will not take: finding it, and putting it aside, is the drainer's.
+                session.drainer()
+                if state.wait_for_drainer(session, self._timeout):
+                    return
+                raise StoreUnavailable(f"this process's own journal can not be applied: {error.orig}") from error
+            if time.monotonic() > deadline:
+                raise StoreUnavailable("this process's own journal could not be applied in time")
+
+    def _bring_in(self, spool: str, journal: str, written: int, store: Store) -> bool:
+        """Apply what the store does not have yet; True when it has all that was written."""
+        since = acked(store, [journal]).get(journal, 0)
+        if since <= written:
+            reader = JournalReader(spool, journal)
+            lines = reader.read(since, _READ_BYTES)
+            if not lines:
+                time.sleep(0.001)
+                return False
+            batch = JournalBatch(
+                journal=journal,
+                writer=reader.writer,
+                acked=since,
+                lines=tuple((line.offset, line.next_offset, line.record or {"k": "aside"}) for line in lines),
+                skipped=sum(line.record is None for line in lines),
+            )
+            since = apply(store, Batch(host=_host(spool), journals=(batch,))).acked.get(journal, 0)
+        if since > written:
+            self._applied[journal] = written
+            return True
+        return False
+
+
+def _host(spool: str) -> HostInfo:
+    machine = spool.rstrip("/").rsplit("/", 3)[1]
+    return HostInfo(
+        machine=f"{machine}:{user_name()}",
+        host=host_name(),
+        user=user_name(),
+        boot_id=boot_id(),
+    )
