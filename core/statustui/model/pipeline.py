@@ -1,6 +1,6 @@
 """Pipelines as values: steps in an order, prerequisites, plans of items, and what follows from them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -174,12 +174,15 @@ class Plan:
         return (*own, *extra)
 
 
-def item_status(steps: Sequence[Step], states: Mapping[str, ItemStatus]) -> ItemStatus:
+def item_status(
+    steps: Sequence[Step], states: Mapping[str, ItemStatus], whole: Collection[str] = ()
+) -> ItemStatus:
     """The status of an item, derived from its steps and never set apart from them (DESIGN section 2).
 
     Args:
         steps: those that apply to the item.
         states: status by key; a missing key is ``pending``.
+        whole: keys of the steps that were skipped together with the whole item: it is then ``skipped``.
     """
     have = [(step, states.get(step.key, ItemStatus.PENDING)) for step in steps]
     if any(status is ItemStatus.PROCESSING for _, status in have):
@@ -189,7 +192,7 @@ def item_status(steps: Sequence[Step], states: Mapping[str, ItemStatus]) -> Item
     if have and all(status is ItemStatus.SKIPPED for _, status in have):
         return ItemStatus.SKIPPED
     if have and all(status.done or (step.optional and status is ItemStatus.FAILED) for step, status in have):
-        return ItemStatus.COMPLETED
+        return ItemStatus.SKIPPED if any(step.key in whole for step in steps) else ItemStatus.COMPLETED
     return ItemStatus.PENDING
 
 

@@ -14,8 +14,11 @@ from statustui.model.status import ItemStatus
 KEPT_ATTEMPTS = 16
 """Attempts kept for the replay; older ones live on in the events and in the count."""
 
-Order = tuple[float, int, str, int]
-"""(start by the store's clock in epoch seconds, fence or 0, journal, offset): total, and equal on every reader."""
+Order = tuple[float, str]
+"""(start by the store's clock in epoch seconds, attempt): total, and equal on every reader.
+
+A claim is stamped by the store, later than all attempts before it, so that fences and starts are of one order.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,14 @@ class Attempt:
     input_hash: str | None = None
     begun: bool = True
     """False for an end that was told without a start."""
+    permanent: bool = False
+    """True when another try can not help."""
+    reason: str | None = None
+    """Why it was skipped."""
+    whole: bool = False
+    """Skipped together with its whole item."""
+    presumed: bool = False
+    """Ended because its run had; a word of its own still counts."""
 
     @property
     def started_at(self) -> float:
@@ -95,7 +106,7 @@ def view(state: StepState) -> StepView:
         elif current is not None and not _may_follow(current, attempt):
             refused.add(attempt.id)
         else:
-            tries += 1
+            tries += attempt.begun or attempt.status is not ItemStatus.SKIPPED
             metadata.update(attempt.metadata)
             current = attempt
     return StepView(
@@ -108,8 +119,14 @@ def view(state: StepState) -> StepView:
 
 
 def _may_follow(before: Attempt, attempt: Attempt) -> bool:
-    """Whether an attempt may take over from the one before it: not from one that was done, unless its input changed."""
-    if not before.status_at(attempt.started_at).done:
+    """Whether an attempt may take over from the one before it.
+
+    Not from one that was done, unless its input changed; and a failed one is not completed without a new start.
+    """
+    status = before.status_at(attempt.started_at)
+    if status is ItemStatus.FAILED:
+        return attempt.begun or attempt.status is ItemStatus.SKIPPED
+    if not status.done:
         return True
     return attempt.input_hash is not None and attempt.input_hash != before.input_hash
 
@@ -119,10 +136,15 @@ def started(state: StepState, attempt: Attempt) -> StepState:
     known = _find(state, attempt.id)
     if known is None:
         return _with(state, attempt)
-    if known.begun:
+    merged = replace(
+        known,
+        order=known.order if known.begun else attempt.order,
+        run_id=known.run_id or attempt.run_id,
+        input_hash=known.input_hash or attempt.input_hash,
+        begun=True,
+    )
+    if merged == known:
         return state
-    merged = replace(known, order=attempt.order, run_id=known.run_id or attempt.run_id, begun=True)
-    merged = replace(merged, input_hash=known.input_hash or attempt.input_hash)
     return _with(_without(state, known.id), merged)
 
 
@@ -138,11 +160,14 @@ def updated(state: StepState, attempt_id: str, *, progress: float | None, metada
 
 
 def ended(state: StepState, attempt: Attempt) -> StepState:
-    """An end arrived: *attempt* carries id, status, error and times. The first end of an attempt stays."""
+    """An end arrived: *attempt* carries id, status, error and times. The first end of an attempt stays.
+
+    Only one that was presumed gives way to the attempt's own word.
+    """
     known = _find(state, attempt.id)
     if known is None:
         return _with(state, replace(attempt, begun=False))
-    if known.ended_at is not None:
+    if known.ended_at is not None and (attempt.presumed or not known.presumed):
         return state
     merged = replace(
         known,
@@ -150,6 +175,10 @@ def ended(state: StepState, attempt: Attempt) -> StepState:
         ended_at=attempt.ended_at,
         error=attempt.error,
         duration_s=attempt.duration_s,
+        permanent=attempt.permanent,
+        reason=attempt.reason,
+        whole=attempt.whole,
+        presumed=attempt.presumed,
         metadata={**known.metadata, **attempt.metadata},
         run_id=known.run_id or attempt.run_id,
     )

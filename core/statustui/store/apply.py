@@ -16,6 +16,7 @@ from statustui.model.times import to_epoch
 from statustui.store import load, save, statistics
 from statustui.store.batch import Applied, Batch, Death, HostInfo, JournalBatch, Line, Sample
 from statustui.store.errors import StoreBusy
+from statustui.store.item_apply import Items
 from statustui.store.offsets import acked
 from statustui.store.open import Store
 from statustui.store.rows import counted
@@ -72,6 +73,7 @@ class _Work:
         self.states: dict[str, RunState] = {}
         self.dropped = [0, 0]
         self.changed: list[RunState] = []
+        self.items = Items(store, connection, self.now)
 
     def run(self) -> None:
         """Read what is there, fold the news in, write what changed."""
@@ -91,8 +93,9 @@ class _Work:
         statistics.save(self.connection, told, known)
         for state in self.changed:
             state.counted = counted(state)
+        items = self.items.finish(self.states.values())
         save.writers(self.connection, self.writers.values(), self.now)
-        if self.changed or self.batch.beat or any(self.dropped):
+        if self.changed or items or self.batch.beat or any(self.dropped):
             save.host(self.connection, self.batch.host, self.dropped)
 
     def remember(self) -> None:
@@ -174,6 +177,8 @@ class _Work:
             writer.progress_dropped += progress
             self.dropped[0] += facts
             self.dropped[1] += progress
+        elif Items.wants(record):
+            self.items.take(record, writer, self.states)
         else:
             run_id = _run_id(record.get("run"))
             if run_id:
@@ -193,6 +198,7 @@ class _Work:
                     state = self.states.get(_run_id(key))
                     if state is not None and isinstance(values, dict):
                         fold_slot(state, values, writer, at, m)
+                self.items.slot(slot)
                 writer.slot_m, writer.dirty = m, True
         if journal.counts is not None:
             self._counts(journal.counts, writer)

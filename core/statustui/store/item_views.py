@@ -2,6 +2,9 @@
 
 from sqlalchemy import Connection
 
+# Not used here: whoever makes the views makes the tables too, and those are made from one MetaData that this fills.
+from statustui.store import item_schema as item_schema
+
 _DONE = "SUBSTR(i.states, s.slot + 1, 1) IN ('c', 's', 'x')"
 _APPLIES = "SUBSTR(i.states, s.slot + 1, 1) NOT IN ('.', '')"
 _STATUS = (

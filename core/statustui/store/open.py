@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidRequest
 
 from statustui.errors import StatustuiError
 from statustui.model.times import to_text, utc_now
-from statustui.store import item_schema, schema
+from statustui.store import schema
 from statustui.store.errors import NoStore, NotOurStore, StoreBusy, StoreNewer, StoreUnavailable
 from statustui.store.item_views import create_item_views
 from statustui.store.postgres import Postgres
@@ -199,7 +199,7 @@ def _prepare(store: Store, connection: Connection) -> None:
         store.database.lock_schema(connection)
         version = store.database.version(connection) if store.dialect == "sqlite" else _pg_version(store, connection)
         if version is None:
-            item_schema.metadata.create_all(connection)  # all tables: both modules fill one MetaData
+            schema.metadata.create_all(connection)
             create_views(connection)
             create_item_views(connection)
             store.database.guard(connection)

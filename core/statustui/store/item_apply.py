@@ -1,0 +1,200 @@
+"""Applying facts about items, inside the transaction of the batch that brought them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select
+
+from statustui.model import clean
+from statustui.model.fold_sub import progress as run_progress
+from statustui.model.item_fold import KINDS, fold_item, fold_progress, fold_run_end
+from statustui.model.item_state import ItemState, PipelineState
+from statustui.model.pipeline import DefinitionError
+from statustui.model.state import RunState, WriterState
+from statustui.model.status import RunStatus
+from statustui.model.times import from_epoch
+from statustui.store import item_clock, item_definitions, item_load, item_save
+from statustui.store.item_schema import item_steps, items, pipelines
+from statustui.store.open import Store
+from statustui.store.schema import events
+
+_RUNS: BindParameter[Any] = bindparam("runs", expanding=True)
+_LEFT = (
+    select(pipelines.c.name, items.c.key, item_steps.c.step)
+    .select_from(item_steps.join(items, items.c.id == item_steps.c.item).join(pipelines))
+    .where(item_steps.c.run_id.in_(_RUNS), item_steps.c.status == "processing")
+)
+# What changes which steps apply, or reaches beyond the step that it names, needs all steps of its item.
+_WIDE = frozenset({"item.plan", "item.skip", "step.reset"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    record: dict[str, Any]
+    at: float
+    name: str
+    """Journal and offset."""
+
+
+class Items:
+    """The facts about items in one batch."""
+
+    def __init__(self, store: Store, connection: Connection, now: float) -> None:
+        self._store = store
+        self._connection = connection
+        self._now = now
+        self._definitions: list[_Fact] = []
+        self._facts: dict[tuple[str, str], list[_Fact]] = {}
+        self._progress: dict[tuple[str, str], list[tuple[str, str | None, float]]] = {}
+
+    @staticmethod
+    def wants(record: Mapping[str, Any]) -> bool:
+        """Whether a record is about items."""
+        kind = record.get("k")
+        return kind == "pipeline" or kind in KINDS
+
+    def take(self, record: dict[str, Any], writer: WriterState, states: Mapping[str, RunState]) -> None:
+        """Keep a record until all of the batch are read."""
+        told = clean.real(record.get("t"), -6e10, 2.5e11)
+        at = round(self._now if told is None else told + item_clock.offset(self._store), 6)
+        fact = _Fact(record, at, f"{writer.journal}:{writer.offset}")
+        if record.get("k") == "pipeline":
+            self._definitions.append(fact)
+            return
+        name, key = clean.text(record.get("p"), 200), clean.text(record.get("key"), 500)
+        if name and key:
+            self._facts.setdefault((name, key), []).append(fact)
+            run = states.get(str(record.get("run")))
+            if run is not None and run.status.open:
+                # A run that works through items is not stalled while they get on.
+                run_progress(run, at, clean.real(record.get("m")))
+
+    def slot(self, slot: Mapping[str, Any]) -> None:
+        """Keep the progress that a slot tells of running steps."""
+        told = slot.get("items")
+        for place, values in told.items() if isinstance(told, dict) else ():
+            parts = str(place).split("\x1f")
+            percent = clean.real(values.get("p"), 0, 100) if isinstance(values, dict) else None
+            if len(parts) == 3 and percent is not None:
+                self._progress.setdefault((parts[0], parts[1]), []).append((parts[2], values.get("att"), percent))
+
+    def finish(self, runs: Iterable[RunState]) -> int:
+        """Fold and store everything.
+
+        Args:
+            runs: those of the batch, as they are now.
+
+        Returns:
+            How many items changed.
+        """
+        for fact in self._definitions:
+            self._define(fact)
+        ended = {run.run_id: _said(run) for run in runs if not run.status.open}
+        places = {*self._facts, *self._progress}
+        left: dict[tuple[str, str], set[int]] = {}
+        if ended:
+            for name, key, step in self._connection.execute(_LEFT, {"runs": sorted(ended)}):
+                left.setdefault((name, key), set()).add(step)
+        if not places and not left:
+            return len(self._definitions)
+        known = item_definitions.load(self._store, self._connection, {name for name, _ in {*places, *left}})
+        states: list[ItemState] = []
+        for name in sorted({name for name, _ in {*places, *left}}):
+            pipeline = known.get(name)
+            if pipeline is None:
+                self._unknown(name)
+                continue
+            pipeline = self._extended(pipeline)
+            keys = [key for p, key in (*self._facts, *left) if p == name]
+            states += item_load.by_key(self._store, self._connection, pipeline, keys, make=True).values()
+            only = [key for p, key in self._progress if p == name and key not in keys]
+            states += item_load.by_key(self._store, self._connection, pipeline, only, make=False).values()
+        self._cells(states, left)
+        for item in states:
+            self._fold(item)
+            if ended:
+                fold_run_end(item, ended)
+        return item_save.save(self._connection, states) + len(self._definitions)
+
+    def _define(self, fact: _Fact) -> None:
+        try:
+            definition = item_definitions.parse(fact.record)
+        except DefinitionError as error:
+            row = {"at": from_epoch(fact.at), "kind": "refused", "message": clean.text(f"pipeline: {error}", 4096)}
+            self._connection.execute(insert(events), row)
+            return
+        item_definitions.define(self._store, self._connection, definition, fact.at)
+
+    def _unknown(self, name: str) -> None:
+        facts = [fact for (p, _), of_item in self._facts.items() if p == name for fact in of_item]
+        if facts:
+            message = f"no program has told of a pipeline {name!r}: {len(facts)} facts about its items are not applied"
+            at = from_epoch(max(fact.at for fact in facts))
+            self._connection.execute(insert(events), {"at": at, "kind": "refused", "message": message})
+
+    def _extended(self, pipeline: PipelineState) -> PipelineState:
+        """The pipeline with the steps that these facts find for single items."""
+        wanted: dict[str, str] = {}
+        for (name, _), facts in self._facts.items():
+            if name == pipeline.name:
+                for fact in facts:
+                    if fact.record.get("k") == "item.plan":
+                        group = clean.text(fact.record.get("group"), 200) or "main"
+                        wanted |= {key: group for key in clean.texts(fact.record.get("add")) if key not in wanted}
+        return item_definitions.extend(self._store, self._connection, pipeline, wanted)
+
+    def _cells(self, states: Iterable[ItemState], left: Mapping[tuple[str, str], set[int]]) -> None:
+        """Read the rows of those steps that matter."""
+        whole: list[ItemState] = []
+        part: list[ItemState] = []
+        steps: set[int] = set()
+        for item in states:
+            place = (item.pipeline.name, item.key)
+            facts = self._facts.get(place, ())
+            if item.fresh:
+                continue
+            if item.definition != item.pipeline.rev or any(_wide(item, fact.record) for fact in facts):
+                whole.append(item)
+                continue
+            part.append(item)
+            told = [str(fact.record.get("step")) for fact in facts if "step" in fact.record]
+            told += [step for step, _, _ in self._progress.get(place, ())]
+            for key in told:
+                known = item.pipeline.step(key)
+                if known is not None:
+                    steps.add(known.id)
+            steps |= left.get(place, set())
+            # The item shows the latest of its failures, and only the rows tell when they were.
+            steps |= {item.pipeline.by_slot[slot].id for slot, letter in enumerate(item.states) if letter == "f"}
+        item_load.all_cells(self._connection, whole)
+        item_load.some_cells(self._connection, part, steps)
+
+    def _fold(self, item: ItemState) -> None:
+        place = (item.pipeline.name, item.key)
+        if item.fresh or item.definition != item.pipeline.rev:
+            item.dirty = True
+        for fact in self._facts.get(place, ()):
+            fold_item(item, fact.record, fact.at, fact.name)
+        for step, att, percent in self._progress.get(place, ()):
+            fold_progress(item, step, att, percent, self._now)
+
+
+def _wide(item: ItemState, record: Mapping[str, Any]) -> bool:
+    kind = record.get("k")
+    if kind == "item.add":
+        # Another kind or date moves everything that is counted of it.
+        return bool(record.get("kind") or record.get("date")) and "c" in item.states
+    return kind in _WIDE
+
+
+def _said(run: RunState) -> tuple[float, str]:
+    """When a run ended, and what that means for a step that it left processing."""
+    at = run.ended_at or run.last_update
+    if run.status is RunStatus.LOST:
+        return at, f"its run was lost: {run.lost_reason or 'nobody knows why'}"
+    if run.status is RunStatus.FAILED:
+        return at, f"its run failed: {run.error_message or run.error_type or 'without a word'}"
+    if run.status is RunStatus.CANCELLED:
+        return at, "its run was cancelled"
+    return at, "its run finished without ending it"
