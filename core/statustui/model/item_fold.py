@@ -17,7 +17,8 @@ from statustui.model.status import ItemStatus
 from statustui.model.steps import Attempt
 
 _MESSAGE = 4096
-_ENDS = (ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.SKIPPED)
+# Pending: its own worker gives it back.
+_ENDS = tuple(status for status in ItemStatus if status is not ItemStatus.PROCESSING)
 
 Record = dict[str, Any]
 
@@ -249,7 +250,7 @@ def _end(item: ItemState, record: Record, at: float, fact: str) -> None:
     try:
         status = ItemStatus(str(record.get("status")))
     except ValueError:
-        status = ItemStatus.PENDING
+        status = ItemStatus.PROCESSING
     if status not in _ENDS:
         _refuse(item, at, f"end: {str(record.get('status'))[:40]!r} ends no step", known, att)
         return
@@ -424,7 +425,7 @@ def release(item: ItemState, cell: Cell, at: float, said: str) -> None:
     current = cell.seen.current
     if current is None:
         return
-    end = replace(current, status=ItemStatus.PENDING, ended_at=at, progress=None)
+    end = replace(current, status=ItemStatus.PENDING, ended_at=at, progress=None, presumed=True)
     cell.put(steps.ended(cell.state, end), at)
     cell.fence += 1
     item.say(at, "lease", step=cell.known.id, status=ItemStatus.PENDING.value, message=said, task_id=current.id)

@@ -25,12 +25,21 @@ class Item:
     """Status by key of every step that applies to it, in order."""
     ready: frozenset[str] = frozenset()
     """Keys of the steps that can begin."""
+    cells: str = ""
+    """How each step of the pipeline stands, one letter each in their order, for a matrix: ``.`` does not apply, ``p``
+    pending, ``r`` ready, ``w`` processing, ``c`` completed, ``f`` failed, ``s`` skipped."""
+    id: int = 0
+    """Number that the store gave it."""
     fraction: float = 0.0
     """Share of its plan that is done, 0..1, weighted."""
     current_step: str | None = None
     """Key of the step where it stands; None at its end."""
     error_step: str | None = None
     last_error: str | None = None
+    failed_at: datetime | None = None
+    """When the step that it shows as its error failed."""
+    fingerprint: str | None = None
+    """Equal for failures of one kind."""
     retries: int = 0
     """Attempts after the first, over its mandatory steps."""
     created_at: datetime
@@ -95,6 +104,20 @@ class ItemDetail:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GroupProgress:
+    """How far one group of an item's steps is (``main``, ``uploads``)."""
+
+    group: str
+    counts: Mapping[ItemStatus, int]
+    """Steps by status."""
+    done: int
+    """Completed or skipped."""
+    total: int
+    fraction: float
+    """Share that is done, 0..1, weighted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """A step of an item that failed."""
 
@@ -112,6 +135,8 @@ class Failure:
     kind: str | None = None
     date: "date | None" = None
     fingerprint: str | None = None
+    run_id: str | None = None
+    """The run that made the attempt."""
 
     @property
     def retries(self) -> int:
@@ -206,11 +231,50 @@ class Claim:
     step: str
     """Key of the step."""
     attempt: str
+    """Id of the attempt, made by the store."""
     fence: int
+    """Rises with each claim: what is told under an older one changes nothing."""
     claimed: float
     """When, by the store's clock, in epoch seconds."""
+    lease_until: datetime | None = None
+    """When it is over unless it is renewed, by the store's clock."""
+    item: int = 0
+    """Number of the item in the store."""
+    step_id: int = 0
+    """Number of the step in the store."""
     tries: int = 1
     """This one included."""
     kind: str | None = None
     date: "date | None" = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailureGroup:
+    """Failures of items that are of one kind, for *Needs you*."""
+
+    pipeline: str
+    step: str
+    """Key of the step."""
+    fingerprint: str
+    error: str
+    """Of the newest of them."""
+    count: int
+    newest: datetime
+    key: str
+    """The newest of the items."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """A counter that is not what counting gives."""
+
+    pipeline: str
+    period: str
+    """A day, a month, or '' for all dates."""
+    kind: str
+    step: str
+    """Key of the step; '' for items."""
+    status: str
+    stored: int
+    counted: int

@@ -106,7 +106,7 @@ def view(state: StepState) -> StepView:
         elif current is not None and not _may_follow(current, attempt):
             refused.add(attempt.id)
         else:
-            tries += attempt.begun or attempt.status is not ItemStatus.SKIPPED
+            tries += _counts(attempt)
             metadata.update(attempt.metadata)
             current = attempt
     return StepView(
@@ -116,6 +116,13 @@ def view(state: StepState) -> StepView:
         refused=frozenset(refused),
         metadata=metadata,
     )
+
+
+def _counts(attempt: Attempt) -> bool:
+    """Whether it is a try: not a mere skip, and not what its own worker gave back (an expired claim is one)."""
+    if attempt.status is ItemStatus.PENDING:
+        return attempt.presumed
+    return attempt.begun or attempt.status is not ItemStatus.SKIPPED
 
 
 def _may_follow(before: Attempt, attempt: Attempt) -> bool:
@@ -167,7 +174,9 @@ def ended(state: StepState, attempt: Attempt) -> StepState:
     known = _find(state, attempt.id)
     if known is None:
         return _with(state, replace(attempt, begun=False))
-    if known.ended_at is not None and (attempt.presumed or not known.presumed):
+    if known.ended_at is not None and (
+        attempt.presumed or not known.presumed or known.status is ItemStatus.PENDING
+    ):
         return state
     merged = replace(
         known,
