@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy.exc import DataError, IntegrityError
 
 from statustui.config import host_name
 from statustui.journal.identity import user_name
-from statustui.journal.reader import JournalReader
+from statustui.journal.reader import JournalReader, read_slot
 from statustui.machine import boot_id
 from statustui.pipelines.reporting import Reporter
 from statustui.record import state
@@ -38,6 +39,7 @@ class Desk:
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._applied: dict[str, int] = {}
+        self._shown: float | None = None
 
     @contextmanager
     def open(self, *, settled: bool = True) -> Iterator[Store]:
@@ -73,17 +75,24 @@ class Desk:
         """The first question of this process, or the first after a fork: nothing of the parent's is used."""
         if self._store is not None:
             _left_behind.append(self._store)
-        self._lock, self._store, self._applied = threading.RLock(), None, {}
+        self._lock, self._store, self._applied, self._shown = threading.RLock(), None, {}, None
         self._pid = os.getpid()
 
     def _settle(self, session: state.Session, store: Store) -> None:
-        journal, written = session.writer.journal, session.writer.offset
-        if journal is None or self._applied.get(journal, -1) >= written:
+        journal = session.writer.journal
+        if journal is None:
+            return
+        session.show()
+        written, slot = session.writer.offset, read_slot(session.writer.path("slot") or "")
+        if slot is not None and slot.get("m") == self._shown:
+            slot = None
+        if slot is None and self._applied.get(journal, -1) >= written:
             return
         deadline = time.monotonic() + self._timeout
         while True:
             try:
-                if self._bring_in(session.spool, journal, written, store):
+                if self._bring_in(session.spool, journal, written, store, slot):
+                    self._shown = slot.get("m") if slot is not None else self._shown
                     return
             except StoreBusy:
                 if time.monotonic() > deadline:
@@ -98,13 +107,13 @@ class Desk:
             if time.monotonic() > deadline:
                 raise StoreUnavailable("this process's own journal could not be applied in time")
 
-    def _bring_in(self, spool: str, journal: str, written: int, store: Store) -> bool:
+    def _bring_in(self, spool: str, journal: str, written: int, store: Store, slot: dict[str, Any] | None) -> bool:
         """Apply what the store does not have yet; True when it has all that was written."""
         since = acked(store, [journal]).get(journal, 0)
-        if since <= written:
+        if since <= written or slot is not None:
             reader = JournalReader(spool, journal)
             lines = reader.read(since, _READ_BYTES)
-            if not lines:
+            if not lines and since <= written:
                 time.sleep(0.001)
                 return False
             batch = JournalBatch(
@@ -112,6 +121,7 @@ class Desk:
                 writer=reader.writer,
                 acked=since,
                 lines=tuple((line.offset, line.next_offset, line.record or {"k": "aside"}) for line in lines),
+                slot=slot,
                 skipped=sum(line.record is None for line in lines),
             )
             since = apply(store, Batch(host=_host(spool), journals=(batch,))).acked.get(journal, 0)

@@ -56,7 +56,8 @@ class Reporter:
 
     def __init__(self, definition: Definition, *, store: str | None = None) -> None:
         self.definition = definition
-        self._store = store
+        self.store_url = store
+        """As it was given; None = the configured one."""
         self._announced: str | None = None
         self._attempts: dict[tuple[str, str], str] = {}
         self._looked = -_LOOK_EVERY_S
@@ -64,7 +65,7 @@ class Reporter:
     @property
     def session(self) -> state.Session | None:
         """The journal that the facts go to; None where nothing is recorded."""
-        return state.session(self._store)
+        return state.session(self.store_url)
 
     # --- items -------------------------------------------------------------------------------------------------------
 

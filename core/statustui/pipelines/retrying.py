@@ -1,7 +1,18 @@
 """When a failed step may be tried again. Pure."""
 
-import zlib
+import hashlib
 from dataclasses import dataclass
+
+from statustui.model.items import Failure
+
+MAX_RETRIES = 3
+"""Attempts after the first that a step may have, where nobody says otherwise."""
+
+
+def may_retry(failure: Failure, max_retries: int = MAX_RETRIES) -> bool:
+    """Whether a failed step is eligible: its error is not permanent, and retries are left."""
+    most = failure.max_retries if failure.max_retries is not None else max_retries
+    return not failure.permanent and failure.retries < most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,5 +35,10 @@ class Backoff:
             return 0.0
         base = self.delays_s[min(max(tries, 1), len(self.delays_s)) - 1]
         # Nothing random: whether a step is due must not depend on who asks.
-        share = zlib.crc32(f"{seed} {tries}".encode()) / 0xFFFFFFFF
+        digest = hashlib.blake2b(f"{seed} {tries}".encode(), digest_size=4).digest()
+        share = int.from_bytes(digest) / 0xFFFFFFFF
         return base * (1.0 + self.jitter * (2.0 * share - 1.0))
+
+    def due_at(self, failure: Failure) -> float:
+        """From when on a failed step may be tried again, in epoch seconds."""
+        return failure.at.timestamp() + self.delay_s(failure.tries, f"{failure.key} {failure.step.key}")

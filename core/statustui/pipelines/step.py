@@ -42,13 +42,15 @@ class StepBlock:
         *,
         input_hash: str | None = None,
         ticket: Ticket | None = None,
+        run: str | None = None,
     ) -> None:
         self._reporter = reporter
         self._key = key
         self._step = step
         self._hash = input_hash
         self._ticket = ticket
-        self._began = 0.0
+        self._run = run
+        self._began = time.monotonic()
         self._ended = False
         self.attempt: str | None = None
         """Id of the attempt, once the block is entered."""
@@ -86,7 +88,9 @@ class StepBlock:
     def __enter__(self) -> Self:
         self._began = time.monotonic()
         self._ended = False
-        self.attempt = self._reporter.start(self._key, self._step, input_hash=self._hash, ticket=self._ticket)
+        self.attempt = self._reporter.start(
+            self._key, self._step, input_hash=self._hash, ticket=self._ticket, run=self._run
+        )
         return self
 
     def __exit__(

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from datetime import date
 
 from statustui.model.items import Failure, PipelineSummary, StepSummary
+from statustui.model.pipeline import Step
 from statustui.model.progress import shown_share
 from statustui.model.status import ItemStatus
+from statustui.pipelines.retrying import MAX_RETRIES
 
 Span = tuple[str, str]
 """Text and the name of its style."""
@@ -23,13 +25,16 @@ _LINES = (
 )
 
 
-def lines(summary: PipelineSummary, *, ascii: bool = False, times: bool = False) -> Iterator[Line]:
+def lines(
+    summary: PipelineSummary, *, ascii: bool = False, times: bool = False, max_retries: int = MAX_RETRIES
+) -> Iterator[Line]:
     """The lines of the summary; whoever writes them cleans them.
 
     Args:
         summary: what to show.
         ascii: no block characters.
         times: how long the steps take, and what waits, runs and failed at each.
+        max_retries: of steps that have no number of their own.
     """
     yield _plain(RULE)
     yield (("PIPELINE STATUS SUMMARY", "bold"),)
@@ -40,7 +45,7 @@ def lines(summary: PipelineSummary, *, ascii: bool = False, times: bool = False)
     yield from _steps(summary)
     if times:
         yield from _times(summary)
-    yield from _failures(summary)
+    yield from _failures(summary, max_retries)
     yield _plain(RULE)
 
 
@@ -114,9 +119,9 @@ def _marked(one: StepSummary, wide: int) -> str:
     return f"Step {one.step.shown_label:<{max(_LABEL, wide)}}- " if wide else ""
 
 
-def place(one: StepSummary) -> str:
-    """``Step 3.5`` where it has a label, else its title."""
-    return f"Step {one.step.shown_label}" if one.step.shown_label else one.step.shown
+def marked(step: Step) -> str:
+    """``Step 3.5- HomeHarvest``, or the title where it has no label."""
+    return f"Step {step.shown_label:<{_LABEL}}- {step.shown}" if step.shown_label else step.shown
 
 
 def _times(summary: PipelineSummary) -> Iterator[Line]:
@@ -143,22 +148,23 @@ def _seconds(seconds: float | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def _failures(summary: PipelineSummary) -> Iterator[Line]:
+def _failures(summary: PipelineSummary, max_retries: int) -> Iterator[Line]:
     if not summary.failures:
         return
     shown = summary.failures[:_FAILURES]
     total = max(summary.statuses.get(ItemStatus.FAILED, 0), len(summary.failures))
     yield _plain(f"Recent Failures (showing {len(shown)} of {total:,}):")
     for failure in shown:
-        yield failure_line(failure)
+        yield failure_line(failure, max_retries)
     if total > len(shown):
         yield _plain("  ...")
     yield _plain()
 
 
-def failure_line(failure: Failure) -> Line:
+def failure_line(failure: Failure, max_retries: int = MAX_RETRIES) -> Line:
     """``2024-CA-12346 @ Step 5: ORI rate limited (retry 3/3)``."""
-    tries = f" (retry {failure.retries}/{failure.max_retries})" if failure.retries else ""
+    most = max_retries if failure.max_retries is None else failure.max_retries
+    tries = f" (retry {failure.retries}/{most})" if failure.retries else ""
     where = f"Step {failure.step.shown_label}" if failure.step.shown_label else failure.step.shown
     error = " ".join((failure.error or "failed").split())
     return ((f"  {failure.key} @ {where}: ", ""), (error, "red"), (tries, ""))
@@ -178,7 +184,7 @@ def plural(name: str) -> str:
     return name + "s"
 
 
-def as_date(value: date | str | None) -> date | None:
+def as_date(value: object) -> date | None:
     """A date, or ISO text of one.
 
     Raises:
