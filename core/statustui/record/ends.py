@@ -152,6 +152,24 @@ def _chain_exit() -> None:
 
     exit.__doc__ = previous.__doc__
     sys.exit = exit
+    _chain_quitter()
+
+
+def _chain_quitter() -> None:
+    """``exit(n)`` and ``quit(n)`` raise SystemExit themselves, without ``sys.exit``."""
+    import builtins
+
+    kind = type(getattr(builtins, "exit", None))
+    if kind.__module__ != "_sitebuiltins":
+        return  # python -S, a notebook
+    previous: Callable[[object, object], NoReturn] = kind.__call__
+
+    def call(self: object, code: object = None) -> "NoReturn":
+        global _exit_called
+        _exit_called = (code, facts)
+        previous(self, code)
+
+    kind.__call__ = call  # type: ignore[assignment, method-assign]
 
 
 def close_open(error: BaseException | None, exit_code: int | None = None) -> None:

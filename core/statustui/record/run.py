@@ -77,7 +77,11 @@ class Run:
     # --- begin and end -------------------------------------------------------------------------------------------
 
     def start(self) -> "Self":
-        """Begin the run without a block: it ends with :meth:`finish`, :meth:`fail`, or with the program."""
+        """Begin the run without a block: it ends with :meth:`finish`, :meth:`fail`, or with the program.
+
+        How the program ended is known from uncaught errors, ``sys.exit`` and ``exit``. A ``raise SystemExit(n)`` of its
+        own looks like a good end from here; a block or ``statustui run`` sees that too.
+        """
         try:
             self._begin_run()
             if self._state == "open":
