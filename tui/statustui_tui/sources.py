@@ -207,6 +207,9 @@ class StoreSource:
             raise Lost("store unreadable", _one_line(getattr(error, "orig", None) or error)) from error
         except OSError as error:
             raise Lost("store unreadable", _one_line(error)) from error
+        except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+            # Rows that make no sense, or a run that is gone: the thread goes on, and nothing old passes for live.
+            raise Lost("store damaged", f"{type(error).__name__}: {_one_line(error)}") from error
 
 
 def _percent(cpu_s: float, before: float | None, since: float, age: float) -> float:

@@ -26,10 +26,12 @@ _PATIENCE_S = 3.0
 class _Job:
     """One request under way."""
 
-    __slots__ = ("cancel", "request", "since")
+    __slots__ = ("cancel", "request", "resumed", "since")
 
-    def __init__(self, request: "Request") -> None:
+    def __init__(self, request: "Request", *, resumed: bool = False) -> None:
         self.request = request
+        self.resumed = resumed
+        """True when a drainer before this one had taken it."""
         self.cancel: Cancel | None = None
         self.since = time.monotonic()
 
@@ -94,14 +96,15 @@ class Requests:
                 job.cancel.close()
 
     def _take(self) -> "list[Request]":
-        from statustui.store import reads, requests
+        from statustui.store import requests
 
         operators = self._settings.operators
         try:
             if not self._resumed:
-                found = self._sink.call(lambda store: reads.requests(store, (RequestState.TAKEN,)))
+                found = self._sink.call(lambda store: requests.resume(store, self._machine, operators))
                 self._resumed = found is not None
-                return [one for one in found or () if one.run_id in self._registry.runs]
+                for request in found or ():
+                    self._jobs.setdefault(request.id, _Job(request, resumed=True))
             return list(self._sink.call(lambda store: requests.take(store, self._machine, operators)) or ())
         except Poison as error:
             self._diary.say("requests", str(error))
@@ -156,19 +159,24 @@ class Requests:
         from statustui.store import reads
 
         request = job.request
+        if job.resumed:  # it may have been started: never twice
+            self._answer(job, RequestState.REFUSED, "the drainer ended meanwhile: see whether it runs, else ask again")
+            return
         try:
-            runs = self._sink.call(lambda store: reads.find(store, request.run_id))
-            if runs is None:
+            found = self._sink.call(lambda store: reads.find(store, request.run_id))
+            if found is None:
                 return
-            if not runs:
+            # What is found may also be a task of that name, or a run whose id begins so: exactly this one is meant.
+            run = next((one for one in found if one.run_id == request.run_id), None)
+            if run is None:
                 self._answer(job, RequestState.REFUSED, "no such run")
                 return
-            plan = retry.plan(self._settings.state_dir, runs[0])
+            plan = retry.plan(self._settings.state_dir, run, settings=self._settings)
             if plan.refusal is not None:
                 self._answer(job, RequestState.REFUSED, plan.refusal)
                 return
             self._answer(job, RequestState.DONE, f"started {retry.start(plan, by=request.asked_by)}")
-        except (StatustuiError, Poison, OSError) as error:
+        except (StatustuiError, Poison, OSError, ValueError) as error:  # ValueError: text that no command line takes
             self._answer(job, RequestState.REFUSED, str(error))
 
     def _answer(self, job: _Job, state: RequestState, answer: str) -> None:

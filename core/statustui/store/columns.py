@@ -9,6 +9,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from statustui.model.times import from_epoch, from_text, to_text
 
+_LAST = 253_370_764_800.0  # the year 9999
+
 
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC time: ``timestamptz`` in PostgreSQL, fixed-width ISO text in SQLite."""
@@ -28,13 +30,12 @@ class UtcTime(TypeDecorator[datetime]):
         """What the database keeps to an aware time; text that is no time becomes 1970."""
         if value is None:
             return None
-        if dialect.name == "sqlite":
-            try:
-                return from_text(str(value))
-            except ValueError:
-                return from_epoch(0)
-        found: datetime = value
-        return found.astimezone(UTC)
+        try:
+            found: datetime = from_text(str(value)) if dialect.name == "sqlite" else value.astimezone(UTC)
+        except (ValueError, OverflowError):
+            return from_epoch(0)
+        # Within what can still be shown in any time zone.
+        return found if 1900 < found.year < 9999 else from_epoch(0 if found.year < 9999 else _LAST)
 
 
 # NULL stays NULL: without none_as_null a None becomes the JSON text "null", and IS NULL is false.

@@ -64,10 +64,24 @@ def check(path: str) -> tuple[int, int]:
         raise NotOurStore(f"{path} is no regular file")
     if parent.st_mode & stat.S_IWOTH and not parent.st_mode & stat.S_ISVTX:
         raise NotOurStore(f"{os.path.dirname(path)} can be written by everybody: chmod o-w it")
+    _check_beside(path, found, parent)
     me = os.geteuid()
     if me != 0 and found.st_uid not in (me, 0) and not _shared(found, parent):
         raise NotOurStore(f"{path} belongs to uid {found.st_uid}: share it by a setgid directory of a common group")
     return found.st_dev, found.st_ino
+
+
+def _check_beside(path: str, found: os.stat_result, parent: os.stat_result) -> None:
+    """SQLite takes what lies beside the file for its own: a planted journal would be written into the store."""
+    for ending in ("-wal", "-shm", "-journal"):
+        try:
+            beside = os.lstat(path + ending)
+        except OSError:
+            continue
+        if not stat.S_ISREG(beside.st_mode):
+            raise NotOurStore(f"{path}{ending} is no regular file: remove it")
+        if beside.st_uid not in (found.st_uid, os.geteuid(), 0) and not _shared(beside, parent):
+            raise NotOurStore(f"{path}{ending} belongs to uid {beside.st_uid}, the store does not: remove it")
 
 
 def _shared(found: os.stat_result, parent: os.stat_result) -> bool:

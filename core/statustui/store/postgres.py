@@ -8,6 +8,7 @@ from sqlalchemy.exc import ArgumentError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from statustui.store.errors import StoreUnavailable
+from statustui.store.sound import decoded
 from statustui.urls import display_url
 
 SCHEMA = "statustui"
@@ -21,6 +22,15 @@ ROLE_GUARD = (
 CREATE FUNCTION requests_role() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.role := CASE WHEN TG_OP = 'INSERT' THEN session_user ELSE OLD.role END;
+    IF TG_OP = 'UPDATE' AND (
+        (NEW.id, NEW.kind, NEW.run_id, NEW.machine, NEW.asked_by, NEW.asked_from, NEW.asked_at, NEW.reason)
+        IS DISTINCT FROM
+        (OLD.id, OLD.kind, OLD.run_id, OLD.machine, OLD.asked_by, OLD.asked_from, OLD.asked_at, OLD.reason)
+        OR (OLD.done_at IS NOT NULL AND NEW.done_at IS DISTINCT FROM OLD.done_at)
+        OR (OLD.state <> 'asked' AND NEW.state = 'asked')
+    ) THEN
+        RAISE EXCEPTION 'what somebody asked for can be answered, not changed' USING ERRCODE = '42501';
+    END IF;
     RETURN NEW;
 END $$
 """,
@@ -28,7 +38,7 @@ END $$
 CREATE TRIGGER requests_role BEFORE INSERT OR UPDATE ON requests FOR EACH ROW EXECUTE FUNCTION requests_role()
 """,
 )
-"""Makes the server itself write down which role asks."""
+"""Makes the server itself write down which role asks; else another role could rewrite what the owner asked for."""
 
 
 class Postgres:
@@ -57,6 +67,7 @@ class Postgres:
                 isolation_level="AUTOCOMMIT",
                 connect_args=self._arguments(),
                 use_native_hstore=False,
+                json_deserializer=decoded,
             )
         except ModuleNotFoundError as error:
             raise StoreUnavailable("PostgreSQL needs its driver: pip install 'statustui[postgres]'") from error

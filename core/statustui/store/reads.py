@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
@@ -9,7 +10,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, func, literal_colum
 from statustui.model.run import Host, Request, Run, RunDetail, Snapshot, TaskStats
 from statustui.model.status import RequestState, RunStatus
 from statustui.model.times import from_epoch, to_epoch, utc_now
-from statustui.store import records
+from statustui.store import records, sound
 from statustui.store.open import Store
 from statustui.store.records import SELECT_EVENTS, SELECT_HOSTS, SELECT_REQUESTS, SELECT_RUN, SELECT_TASKS
 from statustui.store.rows import unpack_samples
@@ -27,6 +28,7 @@ _SUBTASKS = 100_000
 _CHAIN = 100
 _FOUND = 200
 _DONE_FOR = timedelta(minutes=1)
+_WORDS = frozenset(status.value for status in RunStatus)
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
 
 _RUNNING = SELECT_RUN.where(runs_table.c.ended_at.is_(None)).order_by(runs_table.c.id).limit(_RUNNING_LIMIT)
@@ -102,7 +104,7 @@ def snapshot(store: Store, *, since: datetime, now: datetime | None = None) -> S
             ),
             stats=_stats(store, connection, {run.task for run in running}),
             since=since,
-            total_runs=int(connection.execute(_TOTAL).scalar_one()),
+            total_runs=_whole(connection.execute(_TOTAL).scalar_one()),
         )
 
 
@@ -117,12 +119,16 @@ def _counts(connection: Connection, since: datetime, running: Sequence[Run]) -> 
     whole = connection.execute(_HOURS, {"hour": max(hour, 0)}).all()
     part = connection.execute(_PART_OF_HOUR, {"since": since, "until": from_epoch((hour + 1) * 3600)}).all()
     for word, number in (*whole, *part):
-        if number:
+        if isinstance(number, (int, Decimal)) and number and word in _WORDS:
             status = RunStatus(word)
             found[status] = found.get(status, 0) + int(number)
     for run in running:
         found[run.status] = found.get(run.status, 0) + 1
     return found
+
+
+def _whole(number: object) -> int:
+    return int(number) if isinstance(number, (int, Decimal)) else 0
 
 
 def _hosts(connection: Connection, now: datetime) -> tuple[Host, ...]:
@@ -131,7 +137,7 @@ def _hosts(connection: Connection, now: datetime) -> tuple[Host, ...]:
 
 
 def _requests(connection: Connection, statement: Any, **values: Any) -> tuple[Request, ...]:
-    return tuple(map(records.request, connection.execute(statement, values).mappings().all()))
+    return records.known_requests(connection.execute(statement, values).mappings().all())
 
 
 def _stats(store: Store, connection: Connection, names: Iterable[str]) -> dict[str, TaskStats]:
@@ -216,11 +222,11 @@ def detail(store: Store, run_id: str) -> RunDetail:
         children = SELECT_RUN.where(runs_table.c.parent_run_id == run_id).order_by(runs_table.c.id).limit(_FOUND)
         return RunDetail(
             run=run,
-            error_detail=more.get("error_detail"),
-            log_tail=tuple(more.get("log_tail") or ()),
-            environment=more.get("environment") or {},
-            params=more.get("params") or {},
-            metrics=more.get("metrics") or {},
+            error_detail=sound.text(more.get("error_detail")),
+            log_tail=tuple(map(str, sound.items(more.get("log_tail")))),
+            environment=sound.table(more.get("environment")),
+            params=sound.table(more.get("params")),
+            metrics=sound.table(more.get("metrics")),
             samples=tuple(unpack_samples(more.get("samples"))),
             subtasks=tuple(map(records.subtask, connection.execute(of_run).mappings().all())),
             events=tuple(map(records.event, reversed(connection.execute(told).mappings().all()))),

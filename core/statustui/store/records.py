@@ -1,6 +1,6 @@
 """Rows of the store as the frozen values that readers get."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, Select, and_, select
 from statustui.model.progress import overall_fraction
 from statustui.model.run import Event, Host, Profile, Request, Run, Subtask, TaskStats
 from statustui.model.status import RequestKind, RequestState, RunStatus, SubtaskStatus
+from statustui.store import sound
 from statustui.store.schema import events, hosts, requests, runs, subtasks, tasks
 
 _RUN = (
@@ -29,6 +30,8 @@ _PLAIN = len(_NAMES)
 _SUBTASK = ("number", "name", "heading", "parent", "weight", "items_total", "items_complete", "unit", "percent",
             "message", "started_at", "ended_at", "duration_s", "error")  # fmt: skip
 
+_EVENT = ("at", "kind", "status", "message", "detail", "actor", "run_id")
+
 # What follows the plain columns: status, args, tags, work done and in all, status of the current subtask.
 SELECT_RUN: Select[Any] = select(
     *(runs.c[name] for name in _RUN),
@@ -48,79 +51,112 @@ SELECT_EVENTS: Select[Any] = select(events, runs.c.run_id).select_from(
 SELECT_REQUESTS: Select[Any] = select(requests)
 SELECT_HOSTS: Select[Any] = select(hosts)
 SELECT_TASKS: Select[Any] = select(tasks)
+_check_run = sound.Checker(SELECT_RUN.selected_columns)
+_checks = {
+    name: sound.Checker(statement.selected_columns)
+    for name, statement in (
+        ("subtask", select(subtasks)), ("event", SELECT_EVENTS), ("request", SELECT_REQUESTS),
+        ("host", SELECT_HOSTS), ("task", SELECT_TASKS),
+    )
+}  # fmt: skip
+
+
+def _checked(kind: str, row: RowMapping) -> dict[str, Any]:
+    return dict(zip(row.keys(), _checks[kind](tuple(row.values())), strict=True))
 
 
 def run(row: Sequence[Any]) -> Run:
     """A run from a row of ``SELECT_RUN``."""
+    row = _check_run(row)
     values = dict(zip(_NAMES, row[:_PLAIN], strict=True))
     status_word, args, tags, done, total, subtask_status = row[_PLAIN:]
-    status = RunStatus(status_word)
+    status = sound.run_status(status_word, ended=values["ended_at"] is not None)
     fraction = 1.0 if status is RunStatus.FINISHED else overall_fraction(done, total)
     if values["error_subtask"] is None and not status.open and status is not RunStatus.FINISHED:
         # Where it stood is where it failed, unless the program said otherwise.
         values["error_subtask"], values["error_subtask_name"] = values["current_subtask"], values["subtask_name"]
     return Run(
         status=status,
-        args=tuple(map(str, args or ())),
-        tags=tuple(map(str, tags or ())),
+        args=tuple(map(str, sound.items(args))),
+        tags=tuple(map(str, sound.items(tags))),
         derived_percent=None if fraction is None else fraction * 100.0,
-        subtask_status=None if subtask_status is None else SubtaskStatus(subtask_status),
+        subtask_status=None if subtask_status is None else sound.subtask_status(subtask_status),
         **values,
     )
 
 
 def subtask(row: RowMapping) -> Subtask:
     """A subtask from its row."""
+    found = _checked("subtask", row)
     return Subtask(
-        status=SubtaskStatus(row["status"]), inner=row["inner"] or {}, **{name: row[name] for name in _SUBTASK}
+        status=sound.subtask_status(found["status"]) or SubtaskStatus.LOST,
+        inner=sound.table(found["inner"]),
+        **{name: found[name] for name in _SUBTASK},
     )
 
 
 def event(row: RowMapping) -> Event:
     """An event from a row of ``SELECT_EVENTS``."""
-    return Event(
-        at=row["at"], kind=row["kind"], status=row["status"], message=row["message"], detail=row["detail"],
-        actor=row["actor"], run_id=row["run_id"],
-    )  # fmt: skip
+    found = _checked("event", row)
+    return Event(**{name: found[name] for name in _EVENT})
 
 
 def request(row: RowMapping) -> Request:
-    """A request from its row."""
+    """A request from its row.
+
+    Raises:
+        ValueError: it is of a kind or in a state that nobody knows.
+    """
     names = ("id", "run_id", "asked_by", "asked_from", "asked_at", "taken_at", "done_at", "kill_at", "reason", "answer")
+    found = _checked("request", row)
     return Request(
-        kind=RequestKind(row["kind"]), state=RequestState(row["state"]), **{name: row[name] for name in names}
+        kind=RequestKind(found["kind"]), state=RequestState(found["state"]), **{name: found[name] for name in names}
+    )
+
+
+def known_requests(rows: Iterable[RowMapping]) -> tuple[Request, ...]:
+    """Requests from their rows, without those that nobody knows."""
+    return tuple(
+        request(row)
+        for row in rows
+        if row["kind"] in RequestKind.__members__.values() and row["state"] in RequestState.__members__.values()
     )
 
 
 def host(row: RowMapping, now: datetime) -> Host:
     """A host from its row, with its silence by the store's clock."""
+    found = _checked("host", row)
     return Host(
-        machine=row["machine"], host=row["host"], user=row["user"], boot_id=row["boot_id"],
-        drainer_pid=row["drainer_pid"], drainer_version=row["drainer_version"], last_heard=row["last_heard"],
-        silent_s=max(0.0, (now - row["last_heard"]).total_seconds()), facts_dropped=row["facts_dropped"],
+        machine=found["machine"], host=found["host"], user=found["user"], boot_id=found["boot_id"],
+        drainer_pid=found["drainer_pid"], drainer_version=found["drainer_version"], last_heard=found["last_heard"],
+        silent_s=max(0.0, (now - found["last_heard"]).total_seconds()), facts_dropped=found["facts_dropped"],
     )  # fmt: skip
 
 
 def stats(row: RowMapping) -> TaskStats:
     """What the past runs of a task tell, from its row."""
-    gaps = sorted(row["gaps"] or ())
+    found = _checked("task", row)
+    gaps = sorted(sound.numbers(found["gaps"]))
     return TaskStats(
-        task=row["name"],
-        stage=row["stage"],
-        runs=row["runs"],
-        finished=row["finished"],
-        durations_s=tuple(row["durations"] or ()),
+        task=found["name"],
+        stage=found["stage"],
+        runs=found["runs"],
+        finished=found["finished"],
+        durations_s=sound.numbers(found["durations"]),
         # Usual: nine in ten runs had none longer.
         longest_gap_s=gaps[min(len(gaps) - 1, int(0.9 * len(gaps)))] if gaps else None,
-        profiles=tuple(map(_profile, row["profiles"] or ())),
-        grace_s=row["grace_s"],
-        max_attempts=row["max_attempts"],
+        profiles=tuple(filter(None, map(_profile, sound.items(found["profiles"])))),
+        grace_s=found["grace_s"],
+        max_attempts=found["max_attempts"],
     )
 
 
-def _profile(kept: dict[str, Any]) -> Profile:
-    return Profile(
-        duration_s=kept["d"],
-        points=tuple((fraction, seconds) for fraction, seconds in kept["p"]),
-        subtasks=tuple((name, start, end) for name, start, end in kept["s"]),
-    )
+def _profile(kept: object) -> Profile | None:
+    try:
+        return Profile(
+            duration_s=float(kept["d"]),  # type: ignore[index]
+            points=tuple((float(part), float(s)) for part, s in kept["p"]),  # type: ignore[index]
+            subtasks=tuple((str(name), float(a), float(b)) for name, a, b in kept["s"]),  # type: ignore[index]
+        )
+    except (ValueError, TypeError, LookupError):
+        return None  # an estimate without it is better than none at all

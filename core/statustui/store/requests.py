@@ -19,9 +19,12 @@ from statustui.store import load, records, rows, save, statistics
 from statustui.store.open import Store
 from statustui.store.schema import events, meta, requests, runs
 
-__all__ = ["NoSuchRun", "acknowledge", "ask", "event", "mark_lost", "take", "update"]
+__all__ = ["NoSuchRun", "acknowledge", "ask", "event", "mark_lost", "resume", "take", "update"]
 
 _OPEN = (RequestState.ASKED.value, RequestState.TAKEN.value)
+_KINDS = frozenset(kind.value for kind in RequestKind)
+# A drainer looks once a second: a flood of rows must not become one long transaction.
+_AT_ONCE = 200
 
 
 class NoSuchRun(StatustuiError):
@@ -88,18 +91,35 @@ def take(store: Store, machine: str, operators: Iterable[str] = ()) -> list[Requ
     A request counts only when the store can tell that the run's owner asked: the same database role (or one of
     *operators*), or a file that only the owner can write. What does not count is refused, with the reason.
     """
-    asked = select(requests).where(
-        requests.c.machine == machine, requests.c.done_at.is_(None), requests.c.state == RequestState.ASKED.value
+    return _trusted(store, machine, operators, RequestState.ASKED)
+
+
+def resume(store: Store, machine: str, operators: Iterable[str] = ()) -> list[Request]:
+    """What an earlier drainer of *machine* had taken and not done; believed no more than what is asked now.
+
+    Whoever can write to the store can also write a row that looks taken.
+    """
+    return _trusted(store, machine, operators, RequestState.TAKEN)
+
+
+def _trusted(store: Store, machine: str, operators: Iterable[str], state: RequestState) -> list[Request]:
+    waiting = (
+        select(requests)
+        .where(requests.c.machine == machine, requests.c.done_at.is_(None), requests.c.state == state.value)
+        .order_by(requests.c.id)
+        .limit(_AT_ONCE)
     )
-    if store.connection.execute(asked.limit(1)).first() is None:
+    if store.connection.execute(waiting.limit(1)).first() is None:
         return []
     taken: list[Request] = []
     with store.write() as connection:
         me = store.database.role(connection)
-        for row in connection.execute(asked.order_by(requests.c.id)).mappings().all():
+        for row in connection.execute(waiting).mappings().all():
             refusal = store.database.distrust(row["role"], me, tuple(operators))
-            state = RequestState.TAKEN if refusal is None else RequestState.REFUSED
-            if _update(connection, row["id"], state, refusal, None, (RequestState.ASKED.value,)) and refusal is None:
+            if refusal is None and row["kind"] not in _KINDS:
+                refusal = "this statustui knows no such request"
+            to = RequestState.TAKEN if refusal is None else RequestState.REFUSED
+            if _update(connection, row["id"], to, refusal, None, (state.value,)) and refusal is None:
                 taken.append(
                     records.request(
                         connection.execute(select(requests).where(requests.c.id == row["id"])).mappings().one()

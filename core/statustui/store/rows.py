@@ -144,7 +144,7 @@ def pack_samples(samples: Iterable[tuple[float, float, int]]) -> bytes:
 
 def unpack_samples(packed: bytes | None) -> list[tuple[float, float, int]]:
     """What ``pack_samples`` packed; a cut tail is left out."""
-    if not packed:
+    if not packed or not isinstance(packed, bytes):
         return []
-    whole = bytes(packed)[: len(packed) // _SAMPLE.size * _SAMPLE.size]
-    return [(at, round(cpu, 2), rss) for at, cpu, rss in _SAMPLE.iter_unpack(whole)]
+    whole = packed[: len(packed) // _SAMPLE.size * _SAMPLE.size]
+    return [(at, round(cpu, 2), rss) for at, cpu, rss in _SAMPLE.iter_unpack(whole) if at - at == 0 == cpu - cpu]

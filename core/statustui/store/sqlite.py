@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from statustui.places import on_network
 from statustui.store import files, schema
 from statustui.store.errors import NotOurStore
+from statustui.store.sound import decoded
 from statustui.store.views import VIEWS
 
 _PRAGMAS = (
@@ -21,6 +22,8 @@ _PRAGMAS = (
     "PRAGMA mmap_size=0",
     "PRAGMA journal_size_limit=67108864",
 )
+# What we write is shorter by far: a cell of a gigabyte must not end a reader.
+_LONGEST = 16 << 20
 
 
 class Sqlite:
@@ -61,7 +64,7 @@ class Sqlite:
         return connection
 
     def _engine(self) -> Engine:
-        return create_engine("sqlite://", creator=self._open, poolclass=NullPool)
+        return create_engine("sqlite://", creator=self._open, poolclass=NullPool, json_deserializer=decoded)
 
     def _open(self) -> sqlite3.Connection:
         mode = "ro" if self.read_only else "rw"
@@ -72,6 +75,7 @@ class Sqlite:
         connection = sqlite3.connect(
             uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False, cached_statements=512
         )
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
         # Text that another program stored may be no UTF-8: it is shown with replacement characters, not raised over.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         return connection
@@ -103,23 +107,26 @@ class Sqlite:
         Raises:
             NotOurStore: it is somebody else's database.
         """
-        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if application == schema.APPLICATION_ID:
-            self._check_objects(connection)
-            return int(version)
-        rows = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-        if application == 0 and version == 0 and rows == 0:
-            return None
+        for _ in range(2):  # its tables may be made between these questions: then the second time tells
+            application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if application == schema.APPLICATION_ID:
+                self._check_objects(connection)
+                return int(version)
+            rows = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+            if application == 0 and version == 0 and rows == 0:
+                return None
         raise NotOurStore(f"{self.path} is a database of another program: choose another file (--store)")
 
     def _check_objects(self, connection: Connection) -> None:
-        """Refuse triggers and views that are not ours: they would run inside our statements."""
+        """Refuse what is not ours and would run inside our statements: triggers, views, tables that are code."""
         found = connection.exec_driver_sql(
             "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+            " UNION ALL SELECT 'virtual table', name FROM sqlite_master"
+            " WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'"
         ).fetchall()
         for kind, name in found:
-            if kind == "trigger" or (name not in VIEWS and not name.startswith("status_")):
+            if kind != "view" or (name not in VIEWS and not name.startswith("status_")):
                 raise NotOurStore(f"{self.path} has a {kind} {name!r} that is not statustui's: drop it to go on")
 
     def stamp(self, connection: Connection, version: int) -> None:
