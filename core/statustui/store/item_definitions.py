@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from statustui.errors import StatustuiError
 from statustui.model import clean
-from statustui.model.item_state import PipelineState
+from statustui.model.item_state import KnownStep, PipelineState
 from statustui.model.pipeline import Definition, DefinitionError, Step
 from statustui.model.times import from_epoch
 from statustui.store.item_rows import STEP, known_step, step_row
@@ -23,6 +24,8 @@ _REVS = (
     .order_by(pipelines.c.name)
 )
 _ONE = select(pipelines.c.id, pipelines.c.rev).where(pipelines.c.name == bindparam("name"))
+_NAMES_OF = select(pipelines.c.name).where(pipelines.c.id.in_(bindparam("numbers", expanding=True)))
+_ALL = select(pipelines.c.name).order_by(pipelines.c.name)
 _STEPS = select(steps).where(steps.c.pipeline == bindparam("pipeline")).order_by(steps.c.position, steps.c.slot)
 _NEW = {
     "sqlite": sqlite.insert(pipelines).on_conflict_do_nothing(),
@@ -34,6 +37,10 @@ _RAISE = (
     .values(rev=pipelines.c.rev + 1, changed_at=bindparam("b_at"))
 )
 _STEP = update(steps).where(steps.c.id == bindparam("b_id")).values({name: bindparam(name) for name in STEP})
+
+
+class NoSuchPipeline(StatustuiError):
+    """The store knows no pipeline of that name."""
 
 
 def load(store: Store, connection: Connection, names: Iterable[str]) -> dict[str, PipelineState]:
@@ -172,3 +179,35 @@ def extend(
         connection.execute(insert(steps), new)
     store.cache.get("pipelines", {}).pop(pipeline.name, None)
     return load(store, connection, [pipeline.name])[pipeline.name]
+
+
+def by_number(store: Store, connection: Connection, numbers: Iterable[int]) -> dict[int, PipelineState]:
+    """Pipelines by their numbers."""
+    wanted = sorted(set(numbers))
+    names = connection.execute(_NAMES_OF, {"numbers": wanted}).scalars().all() if wanted else ()
+    return {one.id: one for one in load(store, connection, names).values()}
+
+
+def names(connection: Connection) -> list[str]:
+    """All pipelines, by name."""
+    return list(connection.execute(_ALL).scalars())
+
+
+def pipeline_of(store: Store, connection: Connection, name: str) -> PipelineState:
+    """A pipeline by its name.
+
+    Raises:
+        NoSuchPipeline: there is none.
+    """
+    found = item_definitions.load(store, connection, [name]).get(name)
+    if found is None:
+        raise NoSuchPipeline(f"the store has no pipeline {name!r}")
+    return found
+
+
+def ordered(pipeline: PipelineState) -> tuple[KnownStep, ...]:
+    """The steps of the definition, in order, and after them those of single items."""
+    own = [pipeline.known[step.key] for step in pipeline.definition.steps]
+    there = {one.id for one in own}
+    extra = [one for one in pipeline.by_slot.values() if one.active and one.id not in there]
+    return (*own, *sorted(extra, key=lambda one: one.slot))

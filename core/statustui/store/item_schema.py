@@ -90,8 +90,8 @@ Index("ix_items_date", items.c.pipeline, items.c.date, items.c.key)
 Index("ix_items_updated", items.c.pipeline, items.c.updated_at, items.c.id)
 Index(
     "ix_items_failed",
-    items.c.failed_at,
     items.c.pipeline,
+    items.c.failed_at,
     sqlite_where=items.c.failed_at.is_not(None),
     postgresql_where=items.c.failed_at.is_not(None),
 )
