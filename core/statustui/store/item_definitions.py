@@ -199,7 +199,7 @@ def pipeline_of(store: Store, connection: Connection, name: str) -> PipelineStat
     Raises:
         NoSuchPipeline: there is none.
     """
-    found = item_definitions.load(store, connection, [name]).get(name)
+    found = load(store, connection, [name]).get(name)
     if found is None:
         raise NoSuchPipeline(f"the store has no pipeline {name!r}")
     return found
