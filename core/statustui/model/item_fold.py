@@ -204,7 +204,8 @@ def _start(item: ItemState, record: Record, at: float, fact: str) -> None:
     )  # fmt: skip
     waits = missing(item.pipeline.definition, item.plan, _states(item), known.step.key)
     note = f"before {', '.join(waits)}" if waits else None
-    _change(item, cell, steps.started(cell.state, attempt), at, "step.start", att, message=note)
+    note = note or clean.text(record.get("message"), _MESSAGE)
+    _change(item, cell, steps.started(cell.state, attempt), at, "step.start", att, record, message=note)
 
 
 def _states(item: ItemState) -> dict[str, ItemStatus]:
@@ -265,8 +266,8 @@ def _end(item: ItemState, record: Record, at: float, fact: str) -> None:
         metadata=clean.mapping(record.get("meta")), run_id=clean.text(record.get("run"), 64),
         permanent=record.get("permanent") is True, reason=clean.text(record.get("reason"), _MESSAGE),
     )  # fmt: skip
-    told = attempt.error or attempt.reason
-    _change(item, cell, steps.ended(cell.state, attempt), at, "step.end", att, message=told, word=status)
+    told = attempt.error or attempt.reason or clean.text(record.get("message"), _MESSAGE)
+    _change(item, cell, steps.ended(cell.state, attempt), at, "step.end", att, record, message=told, word=status)
 
 
 def _change(
@@ -276,11 +277,13 @@ def _change(
     at: float,
     kind: str,
     att: str,
+    record: Record,
     *,
     message: str | None = None,
     word: ItemStatus | None = None,
 ) -> None:
-    """Take over a step's new state, and say what became of the fact."""
+    """Take over a step's new state, and say what became of the fact; an imported one brings words of its own."""
+    detail, task = clean.text(record.get("detail")), clean.text(record.get("task_id"), 200) or att
     before = cell.seen.retries
     changed = cell.put(state, at)
     _retried(item, cell, before)
@@ -295,13 +298,13 @@ def _change(
         if word is not None:
             item.say(at, "late", step=cell.known.id, message=f"{told}: it had ended already", task_id=att)
         elif kind == "step.start":
-            item.say(at, kind, step=cell.known.id, status=told, message=message, task_id=att)
+            item.say(at, kind, step=cell.known.id, status=told, message=message, detail=detail, task_id=task)
     elif current is None or current.id != att:
         note = f" ({message})" if message else ""
         said = clean.text(f"{told}: a later attempt counts{note}", _MESSAGE)
         item.say(at, "late", step=cell.known.id, message=said, task_id=att)
     else:
-        item.say(at, kind, step=cell.known.id, status=told, message=message, task_id=att)
+        item.say(at, kind, step=cell.known.id, status=told, message=message, detail=detail, task_id=task)
 
 
 def _retried(item: ItemState, cell: Cell, before: int) -> None:
@@ -416,7 +419,7 @@ def fold_run_end(item: ItemState, ended: Mapping[str, tuple[float, str]]) -> Non
             current, status=ItemStatus.FAILED, ended_at=at, error=said, presumed=True,
             duration_s=max(0.0, round(at - current.started_at, 6)),
         )  # fmt: skip
-        _change(item, cell, steps.ended(cell.state, end), at, "step.end", current.id, message=said,
+        _change(item, cell, steps.ended(cell.state, end), at, "step.end", current.id, {}, message=said,
                 word=ItemStatus.FAILED)  # fmt: skip
 
 
