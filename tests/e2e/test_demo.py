@@ -14,7 +14,7 @@ def test_without_a_terminal_it_waits_prints_the_status_and_ends_with_0(bench: Be
     bench.env["STATUSTUI_STORE"] = str(bench.home / "s" / "demo" / "demo.db")
     runs = {run["task"]: run for run in bench.runs()}
     assert runs["ANNUAL_DEC_03_check_encodings"]["error_type"] == "UnicodeDecodeError"
-    assert runs["DAILY_05_load_settings"]["error_type"] == "JSONDecodeError"
+    assert runs["DAILY_05_load_settings"]["error_type"] == "json.decoder.JSONDecodeError"
     for task in (
         "DAILY_01_hash_library",
         "DAILY_02_compress_packages",

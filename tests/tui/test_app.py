@@ -73,6 +73,24 @@ async def test_a_filter_narrows_as_it_is_typed_and_escape_takes_it_back() -> Non
         assert len(app.main._entries) == 4
 
 
+async def test_nothing_is_worked_out_anew_while_nothing_runs_and_nothing_changes() -> None:
+    source = tui.FakeSource(replace(tui.busy(), running=()))
+    clock = tui.FrozenClock()
+    app = tui.monitor(source, clock=clock)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await tui.ready(pilot)
+        app.main.redraw()
+        model = app.main.running_table.model
+        clock.at += 1
+        app.main.tick()
+        assert app.main.running_table.model is model
+        assert "03:04:13" in tui.screen_text(app)
+        clock.at += 60
+        app.main.tick()
+        assert app.main.running_table.model is not model
+        assert "finished 34m ago" in tui.screen_text(app)
+
+
 async def test_mine_shows_only_my_runs() -> None:
     source = tui.FakeSource(tui.busy())
     app = tui.monitor(source)

@@ -86,13 +86,24 @@ def test_only_the_changed_cells_are_sent() -> None:
     assert screen.take() == "\x1b[2;7H1\x1b[1;1H"
 
 
+def test_a_clock_costs_its_digit_and_not_its_colours_too() -> None:
+    screen = Screen(WIDTH, HEIGHT)
+    screen.feed("\x1b[?1049h\x1b[2;1H\x1b[38;2;1;2;3m03:04:10\x1b[0m\x1b[1;1H")
+    for second in (11, 12):
+        screen.take()
+        screen.feed(f"\x1b[2;1H\x1b[38;2;1;2;3m03:04:{second}\x1b[0m\x1b[1;1H")
+    assert screen.take() == "\x1b[2;8H2\x1b[1;1H"
+    screen.feed("\x1b[2;8H3\x1b[1;1H")
+    assert screen.take() == "\x1b[2;8H\x1b[0m3\x1b[1;1H"
+
+
 def test_nothing_is_drawn_outside_the_alternate_screen_and_all_of_it_on_return() -> None:
     screen = Screen(WIDTH, HEIGHT)
     screen.feed("\x1b[?1049h\x1b[1;1Hhello")
     screen.take()
     screen.feed("\x1b[?1049l")
     screen.feed("\x1b[1;1Hhidden")
-    assert screen.take() == "\x1b[?1049l"
+    assert screen.take() == "\x1b[0m\x1b[?1049l"
     screen.feed("\x1b[?1049h")
     assert "hidden" in screen.take()
 

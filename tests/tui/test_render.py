@@ -83,6 +83,12 @@ def test_rate(value: float | None, text: str) -> None:
     assert render.rate(value) == text
 
 
+def test_what_is_over_ages_in_coarse_steps() -> None:
+    ages = [render.ago(seconds) for seconds in (0, 9.9, 10, 19, 59, 60, 119, 120, 7300, 49 * 3600)]
+    assert ages == ["now", "now", "10s", "10s", "50s", "1m", "1m", "2m", "2h", "2d"]
+    assert render.ago(None) == ""
+
+
 def test_done_is_shown_as_it_is() -> None:
     assert render.done(23, 112) == "23/112"
     assert render.done(120, 100) == "120/100"

@@ -16,6 +16,8 @@ from statustui_tui.sources import Frame, Lost, Process, Source, Usage
 
 LOOK = 0.2
 """Seconds between two looks at the change token."""
+LOOK_STILL = 0.5
+"""The same while nothing runs."""
 LOOK_BLURRED = 1.0
 """The same while the terminal has lost the focus."""
 TICK = 1.0
@@ -158,8 +160,7 @@ class Poller:
                     self._token = None
                 self._look()
                 tries, good_at = 0, time.monotonic()
-                look = LOOK_BLURRED if self._blurred else LOOK
-                wait = max(look, REST * (time.monotonic() - began))
+                wait = max(self._pace(), REST * (time.monotonic() - began))
             except Lost as error:
                 tries += 1
                 opened = False
@@ -171,6 +172,12 @@ class Poller:
             self._source.close()
         except Lost:
             return
+
+    def _pace(self) -> float:
+        """Seconds to the next look at the token."""
+        if self._blurred:
+            return LOOK_BLURRED
+        return LOOK if self._snapshot is None or self._snapshot.running else LOOK_STILL
 
     def _look(self) -> None:
         now = time.monotonic()

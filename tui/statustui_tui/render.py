@@ -87,6 +87,18 @@ def age(seconds: float | None) -> str:
     return f"{whole // 86400}d"
 
 
+def ago(seconds: float | None) -> str:
+    """Age of something that is over: like :func:`age`, in steps of ten seconds, so that no list flickers.
+
+    ``now`` within ten seconds, then ``10s``, ``50s``, ``1m``; empty when unknown.
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    if seconds < 10:
+        return "now"
+    return f"{int(seconds) // 10 * 10}s" if seconds < 60 else "1m" if seconds < 120 else age(seconds)
+
+
 def _scaled(value: float, step: float, units: str) -> str:
     """*value* with at most three figures and the largest unit that keeps it at or above 1."""
     sign = "-" if value < 0 else ""

@@ -1,6 +1,7 @@
 """The runs that ended last, below those that run."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from statustui.model.run import Run
@@ -36,6 +37,21 @@ class Joined:
         return place
 
 
+@dataclass(frozen=True, slots=True)
+class EndedCell:
+    """How it ended and when: ``finished 3m ago``, as much of it as there is room for."""
+
+    status: str
+    when: str
+
+    def spans(self, width: int) -> tuple[tuple[str, str], ...]:
+        """Pieces for a column of *width* cells; the sign at the head of the line says the status, too."""
+        for tail in (f" {self.when} ago" if self.when != "now" else " now", f" {self.when}"):
+            if len(self.status) + len(tail) <= width:
+                return (self.status, self.status), (tail, "muted")
+        return ((self.status, self.status),)
+
+
 def ended_rows(runs: Sequence[Run], now: datetime, shape: Sequence[Column], *, ascii_only: bool) -> list[Row]:
     """A heading and one row for each run, newest end first."""
     if not runs:
@@ -49,7 +65,7 @@ def ended_rows(runs: Sequence[Run], now: datetime, shape: Sequence[Column], *, a
 
 
 def _cells(run: Run, now: datetime, *, ascii_only: bool) -> dict[str, Cell | str]:
-    when = f"{render.age((now - (run.ended_at or run.last_update)).total_seconds())}"
+    when = render.ago((now - (run.ended_at or run.last_update)).total_seconds())
     said: Cell | str = run.overall_message or ""
     if run.status.bad:
         said = Pieces(tuple((text, "") for text, _ in why(run).parts))
@@ -60,7 +76,7 @@ def _cells(run: Run, now: datetime, *, ascii_only: bool) -> dict[str, Cell | str
         "id": str(run.id),
         "task": Pieces(((run.task, ""), (f" {run.label}" if run.label else "", "muted"))),
         "time": TimeCell(int(elapsed(run, now))),
-        "done": Pieces(((run.status.value, run.status.value), (f" {when}", "muted"))),
+        "done": EndedCell(run.status.value, when),
         "now": said,
         "mem": render.size(run.peak_rss_bytes),
         "host": run.host or "",

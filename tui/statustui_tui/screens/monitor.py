@@ -26,6 +26,8 @@ from statustui_tui.widgets.table import Table
 
 REORDER_S = 5.0
 """Seconds between two changes of the order: lines that move all the time cannot be read."""
+STEP_S = 5.0
+"""Seconds between two looks at the ages while nothing runs."""
 
 
 class FilterLine(Input):
@@ -55,6 +57,7 @@ class MonitorScreen(ActingScreen):
         self._needs: list[needs.Need] = []
         self._places: dict[str, int] = {}
         self._ordered_at = float("-inf")
+        self._drawn_at = float("-inf")
         self._marks_of: Totals | None = None
 
     def compose(self) -> ComposeResult:
@@ -125,8 +128,19 @@ class MonitorScreen(ActingScreen):
         self.redraw()
 
     def tick(self) -> None:
-        """Show the ages as of now."""
-        self.redraw()
+        """Show the ages as of now; where they cannot have changed, the clock alone."""
+        if self._still():
+            self._head()
+        else:
+            self.redraw()
+
+    def _still(self) -> bool:
+        """True when the lists look as they did: nothing runs, and ages of what ended go in coarse steps."""
+        if self.monitor.paused:
+            return True
+        if self.frame is None or self.trouble is not None or self.frame.snapshot.running:
+            return False
+        return self.monitor.clock.monotonic() - self._drawn_at < STEP_S
 
     def _shape(self) -> None:
         """What there is room for."""
@@ -144,6 +158,7 @@ class MonitorScreen(ActingScreen):
             return
         monitor = self.monitor
         frame = self.frame
+        self._drawn_at = monitor.clock.monotonic()
         if frame is not None and not monitor.paused:
             self._derive(frame)
         self._head()

@@ -146,4 +146,4 @@ def _ended(run: Run) -> datetime:
 
 
 def _age(run: Run, now: datetime) -> str:
-    return render.age((now - _ended(run)).total_seconds())
+    return render.ago((now - _ended(run)).total_seconds())

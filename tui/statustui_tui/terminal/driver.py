@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+_LISTEN = 0.2
+"""Seconds for which the thread of the keyboard sleeps, and thus the longest that it holds up our ending."""
 _PATIENCE = 0.5
 """Seconds that a stalled terminal gets to take the last output."""
 GONE = 129
@@ -181,7 +183,8 @@ class SafeDriver(LinuxDriver):
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                if selector.select(0.1):
+                # An Escape waits to be told from the beginning of a sequence; else there is nothing to be in time for.
+                if selector.select(_LISTEN if parser._timeout_time is None else 0.02):
                     data = os.read(self.fileno, 4096)
                     if not data:
                         self._gone()

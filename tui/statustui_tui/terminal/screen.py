@@ -27,6 +27,9 @@ _GAP = 4
 """Unchanged cells that are cheaper to write again than to jump over."""
 
 
+_UNKNOWN = "?"
+
+
 @dataclass(slots=True)
 class _Line:
     """One line of the screen: a text and a style for each cell; an empty text continues the cell before it."""
@@ -53,6 +56,8 @@ class Screen:
     _x: int = 0
     _y: int = 0
     _style: str = ""
+    _pen: str = ""
+    """The style that the terminal writes in now; `_UNKNOWN` fits none."""
     _at: tuple[int, int] | None = None
     _drawing: bool = False
     _synchronised: bool = False
@@ -80,6 +85,7 @@ class Screen:
         self._sent = [_blank(self.width, known=False) for _ in range(self.height)]
         self._dirty = set(range(self.height))
         self._at = None
+        self._pen = _UNKNOWN
 
     def send(self, sequence: str) -> None:
         """Pass a control sequence of our own through as it is, before the next difference."""
@@ -161,16 +167,18 @@ class Screen:
         control = "".join(self._raw)
         self._raw.clear()
         self._raw_size = 0
+        if control and self._pen:
+            control, self._pen = f"\x1b[0m{control}", ""
         if not self._drawing:
             return control
         out: list[str] = []
-        style = ""
+        style = self._pen
         for y in sorted(self._dirty):
             if y < self.height:
                 style = self._difference(y, style, out)
         self._dirty.clear()
-        if style:
-            out.append("\x1b[0m")
+        # The style stays set: a clock that ticks then sends its digit, not its colours as well.
+        self._pen = style
         cursor = (min(self._x, self.width - 1), min(self._y, self.height - 1))
         if self._at != cursor and (out or self._at is None or control):
             out.append(f"\x1b[{cursor[1] + 1};{cursor[0] + 1}H")
