@@ -423,18 +423,30 @@ def fold_run_end(item: ItemState, ended: Mapping[str, tuple[float, str]]) -> Non
                 word=ItemStatus.FAILED)  # fmt: skip
 
 
-def release(item: ItemState, cell: Cell, at: float, said: str) -> None:
-    """A claim is over without an end: the step waits again, and what its holder still says counts no more."""
+def release(item: ItemState, cell: Cell, at: float, said: str, *, own: bool = False) -> None:
+    """A claim is over without an end: the step waits again, and what its holder still says counts no more.
+
+    Args:
+        item: the item.
+        cell: the step.
+        at: when.
+        said: why, for the story.
+        own: its own worker gave it back, so that it counts as no try.
+    """
     current = cell.seen.current
     if current is None:
         return
-    end = replace(current, status=ItemStatus.PENDING, ended_at=at, progress=None, presumed=True)
+    end = replace(current, status=ItemStatus.PENDING, ended_at=at, progress=None, presumed=not own)
+    before = cell.seen.retries
     cell.put(steps.ended(cell.state, end), at)
+    _retried(item, cell, before)
     cell.fence += 1
     item.say(at, "lease", step=cell.known.id, status=ItemStatus.PENDING.value, message=said, task_id=current.id)
 
 
-def claim(item: ItemState, known: KnownStep, att: str, at: float, lease_until: float, owner: str) -> Cell:
+def claim(
+    item: ItemState, known: KnownStep, att: str, at: float, lease_until: float, owner: str, run_id: str | None = None
+) -> Cell:
     """Give a step to a worker: it is processing from now on, under a new fence."""
     cell = item.cell(known)
     latest = max((attempt.started_at for attempt in cell.state.attempts), default=0.0)
@@ -442,7 +454,7 @@ def claim(item: ItemState, known: KnownStep, att: str, at: float, lease_until: f
     at = max(round(at, 6), round(latest + 1e-6, 6))
     before = cell.seen.retries
     cell.fence += 1
-    cell.put(steps.started(cell.state, Attempt(id=att, order=(at, att))), at)
+    cell.put(steps.started(cell.state, Attempt(id=att, order=(at, att), run_id=run_id)), at)
     _retried(item, cell, before)
     cell.owner, cell.claimed_at, cell.lease_until, cell.dirty = owner, at, round(lease_until, 6), True
     item.say(at, "claim", step=known.id, status=ItemStatus.PROCESSING.value, message=f"by {owner}", task_id=att,

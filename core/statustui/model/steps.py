@@ -67,6 +67,8 @@ class StepState:
     """In their order."""
     resets: tuple[Order, ...] = ()
     """When it was reset, in their order."""
+    again: tuple[Order, ...] = ()
+    """When somebody let a failed step be tried again: it waits, and its tries still count."""
     forgotten: int = 0
     """Attempts that are no longer kept."""
 
@@ -97,12 +99,16 @@ def view(state: StepState) -> StepView:
     tries = state.forgotten
     refused: set[str] = set()
     metadata: dict[str, Any] = {}
-    entries: list[tuple[Order, Attempt | None]] = [(a.order, a) for a in state.attempts]
-    entries += [(order, None) for order in state.resets]
-    entries.sort(key=lambda entry: (entry[0], entry[1] is not None))
-    for _, attempt in entries:
-        if attempt is None:
+    entries: list[tuple[Order, Attempt | bool]] = [(a.order, a) for a in state.attempts]
+    entries += [(order, False) for order in state.resets]
+    entries += [(order, True) for order in state.again]
+    entries.sort(key=lambda entry: (entry[0], isinstance(entry[1], Attempt)))
+    for order, attempt in entries:
+        if attempt is False:
             current, tries, metadata = None, 0, {}
+        elif attempt is True:
+            if current is not None and current.status_at(order[0]) is ItemStatus.FAILED:
+                current = None
         elif current is not None and not _may_follow(current, attempt):
             refused.add(attempt.id)
         else:
@@ -199,6 +205,11 @@ def reset(state: StepState, order: Order) -> StepState:
     if order in state.resets:
         return state
     return replace(state, resets=tuple(sorted({*state.resets, order})))
+
+
+def tried_again(state: StepState, order: Order) -> StepState:
+    """A failed step may be tried again: from that moment on it waits."""
+    return replace(state, again=tuple(sorted({*state.again, order})))
 
 
 def _find(state: StepState, attempt_id: str) -> Attempt | None:

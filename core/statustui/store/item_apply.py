@@ -15,6 +15,7 @@ from statustui.model.state import RunState, WriterState
 from statustui.model.status import RunStatus
 from statustui.model.times import from_epoch
 from statustui.store import item_clock, item_definitions, item_load, item_save
+from statustui.store.item_housekeeping import derive_again
 from statustui.store.item_schema import item_steps, items, pipelines
 from statustui.store.open import Store
 from statustui.store.schema import events
@@ -26,6 +27,7 @@ _LEFT = (
     .where(item_steps.c.run_id.in_(_RUNS), item_steps.c.status == "processing")
 )
 # What changes which steps apply, or reaches beyond the step that it names, needs all steps of its item.
+_DERIVED_AT_ONCE = 2_000
 _WIDE = frozenset({"item.plan", "item.skip", "step.reset"})
 
 
@@ -124,7 +126,10 @@ class Items:
             row = {"at": from_epoch(fact.at), "kind": "refused", "message": clean.text(f"pipeline: {error}", 4096)}
             self._connection.execute(insert(events), row)
             return
-        item_definitions.define(self._store, self._connection, definition, fact.at)
+        if item_definitions.define(self._store, self._connection, definition, fact.at):
+            # A few at once, so that a small pipeline is right at once; a drainer sees to the others.
+            pipeline = item_definitions.pipeline_of(self._store, self._connection, definition.name)
+            derive_again(self._store, self._connection, pipeline.id, _DERIVED_AT_ONCE)
 
     def _unknown(self, name: str) -> None:
         facts = [fact for (p, _), of_item in self._facts.items() if p == name for fact in of_item]
@@ -165,8 +170,7 @@ class Items:
                 if known is not None:
                     steps.add(known.id)
             steps |= left.get(place, set())
-            # The item shows the latest of its failures, and only the rows tell when they were.
-            steps |= {item.pipeline.by_slot[slot].id for slot, letter in enumerate(item.states) if letter == "f"}
+        steps |= item_load.failed_steps(part)
         item_load.all_cells(self._connection, whole)
         item_load.some_cells(self._connection, part, steps)
 

@@ -29,4 +29,4 @@ def now(store: Store) -> float:
     """The present time by the store's clock, in epoch seconds."""
     if store.dialect == "sqlite":
         return round(time.time(), 6)
-    return to_epoch(store.connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one())
+    return round(to_epoch(store.connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()), 6)

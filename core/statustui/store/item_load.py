@@ -106,3 +106,10 @@ def ends(connection: Connection, numbers: Sequence[int]) -> dict[int, datetime]:
             if at is not None:
                 found[number] = at
     return found
+
+
+def failed_steps(states: Iterable[ItemState]) -> set[int]:
+    """Steps that failed: an item shows the latest of its failures, and only the rows tell when they were."""
+    return {
+        item.pipeline.by_slot[slot].id for item in states for slot, letter in enumerate(item.states) if letter == "f"
+    }

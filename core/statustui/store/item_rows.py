@@ -161,7 +161,7 @@ def cell_row(item: int, one: Cell) -> tuple[Any, ...]:
 
 def _history(state: StepState, current: Attempt | None) -> dict[str, Any] | None:
     """What the columns do not say: None for a step without attempts, or with one that they tell wholly."""
-    if not state.resets and not state.forgotten:
+    if not state.resets and not state.again and not state.forgotten:
         if not state.attempts:
             return None
         if current is not None and state.attempts == (current,) and not (current.whole or current.presumed):
@@ -169,6 +169,8 @@ def _history(state: StepState, current: Attempt | None) -> dict[str, Any] | None
     found: dict[str, Any] = {"attempts": [_attempt(one, keep=one is current) for one in state.attempts]}
     if state.resets:
         found["resets"] = [list(order) for order in state.resets]
+    if state.again:
+        found["again"] = [list(order) for order in state.again]
     if state.forgotten:
         found["forgotten"] = state.forgotten
     return found
@@ -201,7 +203,8 @@ def _state(row: RowMapping) -> StepState:
     if isinstance(history, Mapping):
         attempts = tuple(_stored_attempt(told) for told in history.get("attempts", ()))
         resets = tuple((at, fact) for at, fact in history.get("resets", ()))
-        return StepState(attempts=attempts, resets=resets, forgotten=history.get("forgotten", 0))
+        again = tuple((at, fact) for at, fact in history.get("again", ()))
+        return StepState(attempts=attempts, resets=resets, again=again, forgotten=history.get("forgotten", 0))
     if row["attempt"] is None:
         return StepState()
     start, end = _epoch(row["started_at"]), _epoch(row["completed_at"])

@@ -80,7 +80,7 @@ def ask(
         }  # fmt: skip
         made = connection.execute(insert(requests).values(values)).inserted_primary_key
         _tell(connection, run.id, run.task, kind.value, at, by, status=RequestState.ASKED.value, message=reason)
-        _changed(connection)
+        note_change(connection)
         row = connection.execute(select(requests).where(requests.c.id == (made[0] if made else 0))).mappings().one()
         return records.request(row)
 
@@ -125,7 +125,7 @@ def _trusted(store: Store, machine: str, operators: Iterable[str], state: Reques
                         connection.execute(select(requests).where(requests.c.id == row["id"])).mappings().one()
                     )
                 )
-        _changed(connection)
+        note_change(connection)
     return taken
 
 
@@ -144,7 +144,7 @@ def update(
     with store.write() as connection:
         changed = _update(connection, id, state, answer, kill_at, _OPEN)
         if changed:
-            _changed(connection)
+            note_change(connection)
         return changed
 
 
@@ -201,7 +201,7 @@ def acknowledge(store: Store, run_ids: Iterable[str], by: str) -> int:
                 run = connection.execute(select(runs.c.id, runs.c.task).where(runs.c.run_id == run_id)).one()
                 _tell(connection, run.id, run.task, "ack", at, by)
         if number:
-            _changed(connection)
+            note_change(connection)
     return number
 
 
@@ -230,7 +230,7 @@ def mark_lost(store: Store, run_id: str, reason: str, by: str) -> bool:
             save.runs(connection, [state])
             statistics.save(connection, [state], known)
             state.counted = rows.counted(state)
-            _changed(connection)
+            note_change(connection)
     finally:
         store.cache.pop("runs", None)
     return True
@@ -247,7 +247,7 @@ def event(store: Store, run_id: str, kind: str, message: str | None, actor: str 
         if run is None:
             raise NoSuchRun(f"there is no run {run_id} in the store")
         _tell(connection, run.id, run.task, kind, utc_now(), actor, message=message)
-        _changed(connection)
+        note_change(connection)
 
 
 def _tell(
@@ -268,7 +268,7 @@ def _tell(
     connection.execute(insert(events).values(values))
 
 
-def _changed(connection: Connection) -> None:
+def note_change(connection: Connection) -> None:
     """Let viewers notice a change that no drainer made."""
     raised = cast(cast(meta.c.value, BigInteger) + 1, SqlText)
     connection.execute(sql_update(meta).where(meta.c.key == "changes").values(value=raised))
