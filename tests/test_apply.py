@@ -201,6 +201,22 @@ def test_a_retry_is_linked_and_settles_the_failure(store: Store, journal: Journa
     assert (old["attention_at"], old["resolved"], old["status"]) == (None, True, "failed")
 
 
+def test_a_retry_that_fails_too_is_one_problem(store: Store, journal: Journal) -> None:
+    first = start(journal)
+    journal.fact("run.end", first, status="failed")
+    second = start(journal, retry_of=first)
+    give(store, journal)
+    assert [row["attention_at"] is not None for row in rows(store)] == [True, False], "while it runs the old one stays"
+    journal.fact("run.end", second, status="failed")
+    give(store, journal)
+    assert [row["attention_at"] is not None for row in rows(store)] == [False, True]
+    third = start(journal, retry_of=second)
+    journal.fact("run.end", third, status="cancelled")
+    give(store, journal)
+    assert [row["attention_at"] is not None for row in rows(store)] == [False, True, False], "a cancelled try says nothing"
+    assert [row["resolved"] for row in rows(store)] == [False, False, False]
+
+
 def test_a_failure_read_after_a_later_success_needs_nobody(store: Store) -> None:
     late, good = Journal(), Journal()
     failed = start(late)

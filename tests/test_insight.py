@@ -115,6 +115,7 @@ def test_names_without_a_common_start_are_shortened() -> None:
     ("fields", "said"),
     [
         ({"error_type": "KeyError", "error_message": "'FIPS'"}, "KeyError: 'FIPS'"),
+        ({"error_type": "exit status 9", "error_message": "exit status 9"}, "exit status 9"),
         ({"exit_code": 3}, "exit status 3"),
         ({"signal": 11}, "signal 11"),
         ({}, ""),

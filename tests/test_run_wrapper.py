@@ -139,6 +139,18 @@ def test_stderr_beside_a_file_is_copied_and_ends_in_the_tail(tmp_path: Path) -> 
     assert end["error"]["message"] == "fatal: disk on fire"
 
 
+def test_the_log_is_stdout_also_where_stderr_is_a_file(tmp_path: Path, state_dir: Path) -> None:
+    with (tmp_path / "errors").open("wb") as errors:
+        done = wrapped.run(
+            "sh", "-c", "echo data; echo 'fatal: no disk' >&2; exit 1", stdout=subprocess.PIPE, stderr=errors
+        )
+    assert done.stdout == b"data\n"
+    path = Path(only("run.start")["log_path"])
+    assert path.parent == state_dir / "logs"
+    assert path.read_bytes() == b"data\n"
+    assert only("run.end")["log_tail"] == ["data", "fatal: no disk"]
+
+
 def test_secrets_in_the_tail_and_the_arguments_are_hidden() -> None:
     wrapped.run("sh", "-c", "echo password=hunter2; exit 1", "sh", "--token=abc123secret")
     recorded = str(only("run.end")) + str(only("run.start"))

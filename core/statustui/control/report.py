@@ -52,8 +52,9 @@ class Log:
             if end.path is None or end.path in (self.path, *(other for other, _ in self.others)):
                 continue
             self.others.append((end.path, end.position))
-        if self.others:
-            # The file that the output goes to is the log; a copy of the other stream stays beside it for the tail.
+        copied = copy is not None and any(1 in route.fds for route in plan.routes)
+        if self.others and not copied:
+            # The file that stdout goes to is the log; a copy of stderr stays beside it for the tail.
             (self.path, self.start), rest = self.others[0], self.others[1:]
             self.others = rest if copy is None else [*rest, (copy, start)]
         if self.path is not None:
@@ -224,7 +225,9 @@ class Report:
         from statustui.model.fingerprint import fingerprint
 
         message = self._redacted(message)
-        return {"type": kind, "message": message, "detail": None, "fingerprint": fingerprint(kind, message)}
+        # A bare exit status is no kind of failure that tasks could share.
+        place = self._task if message == kind else None
+        return {"type": kind, "message": message, "detail": None, "fingerprint": fingerprint(kind, message, place)}
 
     def _redacted(self, text: str) -> str:
         from statustui.model.redact import redact

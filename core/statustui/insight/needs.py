@@ -61,11 +61,16 @@ def ended(run: Run) -> datetime:
     return run.ended_at or run.last_update
 
 
+def error_words(run: Run) -> str:
+    """Type and message of *run*'s error; a command that said nothing has its exit status for both."""
+    return ": ".join(dict.fromkeys(part for part in (run.error_type, run.error_message) if part))
+
+
 def reason(run: Run) -> str:
     """Why *run* ended badly, in one line; empty when nothing is known."""
     if run.status is RunStatus.LOST:
         return f"lost: {run.lost_reason}" if run.lost_reason else "lost"
-    said = ": ".join(part for part in (run.error_type, run.error_message) if part)
+    said = error_words(run)
     if said:
         return said
     if run.signal is not None:

@@ -145,6 +145,8 @@ def _pair(match: re.Match[str]) -> str:
     strength = _strength(name)
     if not strength or _harmless(value):
         return match[0]
+    if separator.startswith(":") and separator != ":" and match.string[match.start() - 1 : match.start()] == "/":
+        return match[0]  # "/etc/passwd: Permission denied" names a file
     if strength == 1:
         # "Session: 3 of 5" is prose; `token=…`, `"token": "…"` and `cookies['sid']` are not
         if ":" in separator and not quote and value[0] not in "\"'":

@@ -99,6 +99,9 @@ def make_error(
     session = run._session
     assert session is not None
     message = session.text(message)
+    if kind == "SystemExit" and message.startswith("exit status "):
+        # A bare number is no kind of failure that tasks could share.
+        name = f"{run.task} {name or ''}"
     return {
         "type": values.name(kind),
         "message": message,

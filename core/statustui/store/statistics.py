@@ -36,6 +36,11 @@ _RESOLVE_TASK = (
     .values(_SETTLE)
 )
 _RESOLVE_RUN = update(runs).where(runs.c.run_id == bindparam("b_run_id")).values(_SETTLE)
+_SUPERSEDE = (
+    update(runs)
+    .where(runs.c.run_id == bindparam("b_run_id"), runs.c.attention_at.is_not(None))
+    .values(attention_at=None, rev=runs.c.rev + 1)
+)
 _BEFORE = select(runs.c.retry_of).where(runs.c.run_id == bindparam("run_id"))
 _FORGET = delete(tasks).where(
     tasks.c.last_run == bindparam("b_run"),
@@ -154,9 +159,16 @@ def profile(state: RunState) -> dict[str, Any]:
 
 
 def update_attention(connection: Connection, states: Iterable[RunState]) -> None:
-    """What a good end settles: earlier bad ends of its task, and the attempts before it."""
+    """What an end settles. A good one: earlier bad ends of its task, and the attempts before it.
+
+    A bad one of a later attempt speaks for the attempt before: one problem, not two.
+    """
     for state in states:
-        if state.status is not RunStatus.FINISHED or state.counted is not None:
+        if state.counted is not None:
+            continue
+        if state.status.bad and state.retry_of is not None:
+            connection.execute(_SUPERSEDE, {"b_run_id": state.retry_of})
+        if state.status is not RunStatus.FINISHED:
             continue
         connection.execute(
             _RESOLVE_TASK, {"b_task": state.task, "b_started": from_epoch(state.started_at)}

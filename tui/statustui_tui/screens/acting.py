@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.content import Content
 from textual.screen import Screen
 
+from statustui.insight.needs import error_words
 from statustui.model.run import Run
 from statustui_tui import render
 from statustui_tui.screens import questions
@@ -241,7 +242,7 @@ def copied(run: Run) -> str:
     """One run as a line to paste elsewhere: the text is cleaned, since it is pasted into a shell."""
     parts = [str(run.id), run.task, run.status.value, f"{run.user or '?'}@{run.host or '?'}"]
     if run.error_type or run.error_message:
-        parts.append(f"{run.error_type or 'Error'}: {run.error_message or ''}")
+        parts.append(error_words(run))
     if run.lost_reason:
         parts.append(run.lost_reason)
     if run.log_path:

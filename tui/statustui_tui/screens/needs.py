@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from statustui.insight.needs import error_words
 from statustui.model.run import Run
 from statustui.model.status import RunStatus
 from statustui_tui import render
@@ -120,10 +121,7 @@ def why(run: Run) -> Pieces:
         )
     if run.status is RunStatus.LOST:
         return Pieces(((place, "muted"), (f"lost: {run.lost_reason or 'ended without a word'}", "failed")))
-    kind = run.error_type or ""
-    message = run.error_message or ("" if kind else _ending(run))
-    text = f"{kind}: {message}" if kind and message else kind or message
-    return Pieces(((place, "muted"), (text, "failed")))
+    return Pieces(((place, "muted"), (error_words(run) or _ending(run), "failed")))
 
 
 def _ending(run: Run) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from textual.content import Content
 
 from statustui.insight.eta import Eta
+from statustui.insight.needs import error_words
 from statustui.model.run import Run, RunDetail, Subtask
 from statustui.model.status import Mark, RunStatus, SubtaskStatus
 from statustui_tui import render
@@ -193,7 +194,7 @@ def error_lines(page: Page, width: int) -> list[Content]:
         place = f"@{run.error_subtask} " if run.error_subtask else ""
         out.append(Content.assemble(" in ", (place + render.clean(run.error_subtask_name or ""), "bold")))
     if run.error_type or run.error_message:
-        text = f"{run.error_type or 'Error'}: {run.error_message or ''}"
+        text = error_words(run)
         out += [Content.assemble(" ", part) for part in render.content(text, "bold $error").wrap(max(10, width - 2))]
     if run.lost_reason:
         word = "lost: " if run.status is RunStatus.LOST else ""
