@@ -248,6 +248,64 @@ def test_a_locked_file_is_busy_and_nothing_is_lost(sqlite_url: str) -> None:
         assert [run.run_id for run in reads.runs(store, Selector())] == ["r1"]
 
 
+def test_whoever_waits_for_the_file_looks_often(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    with open_store(sqlite_url) as one, open_store(sqlite_url, timeout=5.0) as other:
+        holder = one.write()
+        holder.__enter__()
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 60:
+                holder.__exit__(None, None, None)
+
+        monkeypatch.setattr("statustui.store.sqlite.time.sleep", pause)
+        with other.write():
+            pass
+    assert max(pauses) <= 0.02
+    assert sum(pauses) > 0.1, "and not in a loop that burns the processor"
+
+
+def test_another_programs_file_stays_byte_for_byte(sqlite_url: str) -> None:
+    path = path_of(sqlite_url)
+    path.parent.mkdir(mode=0o700)
+    with sqlite3.connect(path) as theirs:
+        theirs.execute("CREATE TABLE photos (name)")
+    theirs.close()
+    before = path.read_bytes()
+    with pytest.raises(NotOurStore):
+        open_store(sqlite_url)
+    assert path.read_bytes() == before, "not even its journal mode has changed"
+
+
+def test_a_store_that_is_just_being_made_is_none_yet_or_whole(sqlite_url: str) -> None:
+    met: list[str] = []
+    done = threading.Event()
+
+    def look(read_only: bool) -> None:
+        while not done.is_set():
+            try:
+                with open_store(sqlite_url, create=False, read_only=read_only) as store:
+                    reads.token(store)
+            except NoStore:
+                continue
+            except Exception as error:  # whatever it is, it fails the test
+                met.append(repr(error))
+                return
+
+    viewers = [threading.Thread(target=look, args=(read_only,)) for read_only in (True, False)]
+    for viewer in viewers:
+        viewer.start()
+    path = path_of(sqlite_url)
+    for _ in range(5):
+        open_store(sqlite_url).close()
+    done.set()
+    for viewer in viewers:
+        viewer.join()
+    assert met == []
+    assert path.exists()
+
+
 def test_reading_goes_on_while_somebody_writes(store_url: str) -> None:
     with open_store(store_url) as writer, open_store(store_url, create=False, read_only=True, timeout=0.1) as viewer:
         give(writer, beat=True)

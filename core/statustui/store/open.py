@@ -87,7 +87,7 @@ class Store:
         """
         connection = self.connection
         with self._translated():
-            connection.exec_driver_sql(self.database.begin_write)
+            self.database.begin(connection)
             try:
                 yield connection
                 connection.exec_driver_sql("COMMIT")
@@ -194,7 +194,7 @@ def _check_newer(store: Store, connection: Connection, version: int) -> None:
 
 def _prepare(store: Store, connection: Connection) -> None:
     """Make the tables, or bring older ones up to date; whoever comes second finds it done."""
-    connection.exec_driver_sql(store.database.begin_write)
+    store.database.begin(connection)
     try:
         store.database.lock_schema(connection)
         version = store.database.version(connection) if store.dialect == "sqlite" else _pg_version(store, connection)

@@ -45,7 +45,6 @@ class Postgres:
     """Opens one PostgreSQL database."""
 
     name = "postgresql"
-    begin_write = "BEGIN"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     lock_rows = True
 
@@ -106,6 +105,10 @@ class Postgres:
                 " set_config('default_transaction_read_only', %s, false)",
                 (f"{SCHEMA}, pg_catalog", str(max(wait, 5000) * 4), str(wait), "on" if self.read_only else "off"),
             )
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction that may write."""
+        connection.exec_driver_sql("BEGIN")
 
     def moved(self) -> bool:
         """Never: a server does not lose its database unnoticed."""
