@@ -5,6 +5,7 @@ May block for its timeout, and raises ``StoreUnavailable``; reporting does neith
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from statustui.model.items import Failure, Item, ItemDetail, ItemEvent, ItemStep, PipelineSummary, StepSummary
@@ -19,37 +20,35 @@ from statustui.pipelines.work import Keeper, Work
 
 if TYPE_CHECKING:
     from statustui.pipelines.resume import Options
+    from statustui.store.open import Store
 
 LEASE_S = 60.0
 _BATCH = 500
-
-
-class UnknownStep(ValueError):
-    """The pipeline has no such step."""
 
 
 class Coordinator:
     """Asks the store about one pipeline. Safe in threads; each process makes its own."""
 
     def __init__(self, reporter: Reporter, lease_s: float = LEASE_S) -> None:
-        self._reporter = reporter
+        self.reporter = reporter
+        """Writes the facts."""
         self.desk = Desk(reporter)
         self._keeper = Keeper(self.desk, lease_s)
 
     @property
     def name(self) -> str:
         """Of the pipeline."""
-        return self._reporter.definition.name
+        return self.reporter.definition.name
 
     @property
     def definition(self) -> Definition:
         """As this program has it."""
-        return self._reporter.definition
+        return self.reporter.definition
 
     @property
     def store_url(self) -> str | None:
         """As it was given; None = the configured one."""
-        return self._reporter.store_url
+        return self.reporter.store_url
 
     def check_handlers(self, handlers: Iterable[str]) -> None:
         """Refuse handlers for steps that nobody has.
@@ -63,6 +62,8 @@ class Coordinator:
             wrong = next((key for key in unknown if key not in found), None)
             if wrong is not None:
                 known = ", ".join(step.key for step in self.definition.steps)
+                from statustui.store.item_claims import UnknownStep
+
                 raise UnknownStep(f"{self.name} has no step {wrong!r}; it has {known}")
 
     # --- questions about one item ------------------------------------------------------------------------------------
@@ -86,15 +87,23 @@ class Coordinator:
                 found |= item_reads.overall_many(store, self.name, wanted[at : at + _BATCH])
         return found
 
+    def page(self, limit: int, after: Item | None) -> list[Item]:
+        """The next items in the order of their keys."""
+        from statustui.store import item_reads
+        from statustui.store.item_selector import ItemSelector
+
+        with self._asking() as store:
+            return item_reads.items(store, ItemSelector(pipeline=self.name), limit, after)
+
     def status(self, key: object, step: str) -> ItemStatus | None:
         """Where a step of an item stands; None when the item is unknown or the step does not apply to it."""
         found = self.item(key)
-        return None if found is None else found.states.get(self._key(step))
+        return None if found is None else found.states.get(self.key_of(step))
 
     def can_start(self, key: object, step: str) -> bool:
         """True when the step waits, and what it comes after is done."""
         found = self.item(key)
-        return found is not None and self._key(step) in found.ready
+        return found is not None and self.key_of(step) in found.ready
 
     def detail(self, key: object) -> ItemDetail:
         """Everything about one item.
@@ -109,7 +118,7 @@ class Coordinator:
 
     def step(self, key: object, step: str) -> ItemStep | None:
         """One step of one item; None when it does not apply."""
-        wanted = self._key(step)
+        wanted = self.key_of(step)
         return next((one for one in self.detail(key).steps if one.step.key == wanted), None)
 
     def history(self, key: object) -> tuple[ItemEvent, ...]:
@@ -124,11 +133,11 @@ class Coordinator:
 
     def summary(self, since: object = None, until: object = None) -> PipelineSummary:
         """The pipeline in figures, of all items or those of a range of dates (both included)."""
-        from statustui.store import item_reads
+        from statustui.store import item_summary
 
         first, last = as_date(since), as_date(until)
         with self._asking() as store:
-            return item_reads.summary(store, self.name, since=first, until=last)
+            return item_summary.summary(store, self.name, since=first, until=last)
 
     def statistics(self) -> dict[str, StepSummary]:
         """Each step in figures, by its key."""
@@ -140,22 +149,22 @@ class Coordinator:
 
         with self._asking() as store:
             return item_claims.ready(
-                store, self.name, self._key(step), limit=limit, since=as_date(since), until=as_date(until)
+                store, self.name, self.key_of(step), limit=limit, since=as_date(since), until=as_date(until)
             )
 
     def failed(
         self, since: object = None, until: object = None, max_retries: int | None = None, step: str | None = None
     ) -> list[Failure]:
         """Failed steps of items, the latest first; with *max_retries* only those that may be tried again."""
-        from statustui.store import item_reads
+        from statustui.store import item_summary
 
         with self._asking() as store:
-            found = item_reads.failed(
+            found = item_summary.failed(
                 store,
                 self.name,
                 since=as_date(since),
                 until=as_date(until),
-                step=None if step is None else self._key(step),
+                step=None if step is None else self.key_of(step),
             )
         if max_retries is None:
             return list(found)
@@ -204,12 +213,13 @@ class Coordinator:
         """
         from statustui.store import item_claims
 
-        name = self._key(step)
+        name = self.key_of(step)
         wanted = None if keys is None else [values.key(key) for key in keys]
         lease_s = lease_s or (options.lease_s if options is not None else None)
         if lease_s:
             self._keeper.lease_s = lease_s
         with self._asking() as store:
+            item_claims.expire_leases(store)
             claims = item_claims.claim(
                 store,
                 self.name,
@@ -224,7 +234,7 @@ class Coordinator:
             )
         if options is not None and len(claims) < limit:
             claims = [*claims, *self._claim_again(name, limit - len(claims), options, run, but)]
-        works = [Work(self._reporter, self._keeper, one, run=run) for one in claims]
+        works = [Work(self.reporter, self._keeper, one, run=run) for one in claims]
         self._keeper.hold(works)
         return works
 
@@ -260,25 +270,27 @@ class Coordinator:
         from statustui.store import item_changes
 
         with self._asking() as store:
-            return item_changes.reset(store, self.name, values.key(key), self._key(step), actor=actor, reason=reason)
+            return item_changes.reset(store, self.name, values.key(key), self.key_of(step), actor=actor, reason=reason)
 
     def retry(self, failures: Iterable[Failure], actor: str) -> int:
         """Let failed steps be tried again at once; how many."""
         from statustui.store import item_changes
 
+        wanted = [(one.key, one.step.key) for one in failures]
         number = 0
         with self._asking() as store:
-            for one in failures:
-                number += item_changes.retry(store, self.name, one.key, one.step.key, actor=actor)
+            for at in range(0, len(wanted), _BATCH):
+                number += item_changes.retry_many(store, self.name, wanted[at : at + _BATCH], actor=actor)
         return number
 
     # --- how it is done ----------------------------------------------------------------------------------------------
 
-    def _asking(self) -> Any:
-        self._reporter.announce()
+    def _asking(self) -> AbstractContextManager["Store"]:
+        self.reporter.announce()
         return self.desk.open()
 
-    def _key(self, step: str) -> str:
+    def key_of(self, step: str) -> str:
+        """Key of a step that may be named by a former key."""
         known = self.definition.step(step)
         return known.key if known is not None else step
 

@@ -124,14 +124,15 @@ class Desk:
                 slot=slot,
                 skipped=sum(line.record is None for line in lines),
             )
-            since = apply(store, Batch(host=_host(spool), journals=(batch,))).acked.get(journal, 0)
+            since = apply(store, Batch(host=host_of(spool), journals=(batch,))).acked.get(journal, 0)
         if since > written:
             self._applied[journal] = written
             return True
         return False
 
 
-def _host(spool: str) -> HostInfo:
+def host_of(spool: str) -> HostInfo:
+    """This machine and user, as the store knows them; no drainer."""
     machine = spool.rstrip("/").rsplit("/", 3)[1]
     return HostInfo(
         machine=f"{machine}:{user_name()}",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Work], object]
 _AHEAD = 2
+_MOST = 200
+_PORTION_S = 0.5
 _STILL_S = 0.2
 
 
@@ -161,7 +163,8 @@ class Resume:
 
     def _claims(self, step: Step, run: "Run") -> Generator[Work, None, None]:
         """Claim what is ready, and what may be tried again, a few at a time; nothing twice in one call."""
-        limit = max(1, self._options.workers * _AHEAD)
+        limit = self._options.workers * _AHEAD
+        began = time.monotonic()
         while not self._stop.is_set():
             works = self._all.claim(step.key, limit, options=self._options, run=run.run_id, but=self._tried)
             if not works:
@@ -178,6 +181,10 @@ class Resume:
                     for left in works[at:]:
                         left.give_back("the worker ended")
                     raise
+            now = time.monotonic()
+            # Quick work is claimed in larger portions; slow work stays free for others.
+            limit = min(_MOST, limit * 2) if now - began < _PORTION_S else max(self._options.workers, limit // 2)
+            began = now
 
     def _wait_for_retries(self, steps: list[Step]) -> bool:
         """Rest until a failed step may be tried again; False when there is none."""

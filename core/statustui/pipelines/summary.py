@@ -116,7 +116,10 @@ def _steps(summary: PipelineSummary) -> Iterator[Line]:
 
 def _marked(one: StepSummary, wide: int) -> str:
     """``Step 3.5- ``: the labels as wide as the longest; nothing where no step has one."""
-    return f"Step {one.step.shown_label:<{max(_LABEL, wide)}}- " if wide else ""
+    if not wide:
+        return ""
+    label = f"{one.step.shown_label:<{max(_LABEL, wide)}}"
+    return f"Step {label}- " if one.step.shown_label else " " * len(f"Step {label}- ")
 
 
 def marked(step: Step) -> str:

@@ -86,7 +86,7 @@ class Work(StepBlock):
 
 
 class Keeper:
-    """Renews the leases of the claims that this process holds, from a thread that ends with the last of them."""
+    """Renews the leases of the claims that this process holds, from a thread that ends when there are none left."""
 
     def __init__(self, desk: Desk, lease_s: float) -> None:
         self._desk = desk
@@ -94,15 +94,13 @@ class Keeper:
         self._held: dict[str, Work] = {}
         self._lost: set[str] = set()
         self._lock = threading.Lock()
-        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     def hold(self, works: Iterable[Work]) -> None:
         """Keep these claims from now on."""
         with self._lock:
             self._held.update({work.claim.attempt: work for work in works})
-            if self._held and (self._thread is None or not self._thread.is_alive()):
-                self._wake.clear()
+            if self._held and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="statustui-leases", daemon=True)
                 self._thread.start()
 
@@ -111,8 +109,6 @@ class Keeper:
         with self._lock:
             self._held.pop(work.claim.attempt, None)
             self._lost.discard(work.claim.attempt)
-            if not self._held:
-                self._wake.set()
 
     def lost(self, work: Work) -> bool:
         """Whether the store said that somebody else may have it."""
@@ -126,10 +122,13 @@ class Keeper:
     def _run(self) -> None:
         from statustui.store.item_claims import renew
 
-        while not self._wake.wait(self.lease_s / 3):
-            claims = [work.claim for work in self.held()]
-            if not claims:
-                return
+        while True:
+            time.sleep(self.lease_s / 3)
+            with self._lock:
+                claims = [work.claim for work in self._held.values()]
+                if not claims:
+                    self._thread = None
+                    return
             try:
                 with self._desk.open(settled=False) as store:
                     kept = {claim.attempt for claim in renew(store, claims, self.lease_s)}
