@@ -1,12 +1,15 @@
 """Waiting until what was recorded is in the store: ``flush``, the exit wait, and the drainer inside the program."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from support.recording import environment, run_script
+from support import wrapped
+from support.recording import environment, run_script, script
 
 CODE = """
     import sys, time, statustui
@@ -55,6 +58,34 @@ def test_a_program_waits_at_its_exit_where_it_is_told_to(env: Path) -> None:
     environ = environment(STATUSTUI_DRAINER="process", STATUSTUI_STORE=str(env / "s.db"), STATUSTUI_EXIT_WAIT="20")
     run_script(env / "x.py", CODE, env=environ)
     assert rows(env) == [("x", "finished")]
+
+
+def test_the_wrapper_waits_at_its_end_where_it_is_told_to(env: Path) -> None:
+    environ = environment(STATUSTUI_DRAINER="process", STATUSTUI_STORE=str(env / "s.db"), STATUSTUI_EXIT_WAIT="20")
+    done = subprocess.run([*wrapped.RUN, "--name", "w", "--", "sh", "-c", "exit 6"], env=environ, timeout=60)
+    assert done.returncode == 6
+    assert rows(env) == [("w", "failed")]
+
+
+@pytest.mark.parametrize("first", ["program", "wrapper", "shell"])
+def test_in_a_container_that_ends_with_it_nothing_is_left_behind(first: str, env: Path) -> None:
+    container = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*container, "true"], capture_output=True).returncode:
+        pytest.skip("this user may not make a pid namespace (unshare --pid)")
+    path = script(env / "x.py", CODE)
+    program = [sys.executable, str(path)]
+    command = {
+        "program": program,
+        "wrapper": [*wrapped.RUN, "--", *program],
+        "shell": ["sh", "-c", '"$@"; exit $?', "sh", *program],
+    }[first]
+    environ = environment(STATUSTUI_DRAINER="process", STATUSTUI_STORE=str(env / "s.db"))
+    for _ in range(3):  # it waits 2 s at most, which a machine at its limit may need for its first drainer
+        done = subprocess.run([*container, *command], env=environ, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        if ("x", "finished") in rows(env):
+            return
+    pytest.fail(f"nothing is in the store: {rows(env)}")
 
 
 def test_a_program_does_not_wait_for_a_store_that_is_not_there(env: Path) -> None:

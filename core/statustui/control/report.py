@@ -210,12 +210,24 @@ class Report:
         self._end("failed", error=self._error(said, last or said), **fields)
 
     def close(self) -> None:
-        """End the journal."""
+        """End the journal; in a container that ends with us, wait until it is in the store."""
+        if self.settings.drainer == "process":
+            self._wait_for_drainer()
         self._writer.close()
         if self.settings.drainer == "inline":
             from importlib import import_module
 
             import_module("statustui.drain.inline").run(self._spool, time.monotonic() + _INLINE_S)
+
+    def _wait_for_drainer(self) -> None:
+        from statustui.journal import acks
+
+        wait = acks.exit_wait(self.settings.exit_wait)
+        if wait > 0:
+            from statustui.journal.spawn import ensure_drainer
+
+            ensure_drainer(self._spool)
+            acks.wait(self._writer, wait)
 
     def _end(self, status: str, **fields: Any) -> None:
         duration = time.monotonic() - self._began

@@ -27,7 +27,6 @@ _SIGNALS = signal.valid_signals()
 TICK_S = 0.5
 """Seconds between two looks at the progress (P4)."""
 _DRAINER_EVERY = 10  # ticks
-_INITS = ("systemd", "init", "runit", "s6-svscan", "supervisord", "launchd", "openrc-init")
 _RESTART_IN_HOOK = sys.version_info < (3, 12)  # later versions warn at a fork when a thread is found alive
 
 sessions: dict[tuple[str, str], "Session"] = {}
@@ -338,14 +337,13 @@ def _hand_over(one: Session) -> None:
         one.close()
         drain_here(one, 2.0 if one.settings.exit_wait is None else one.settings.exit_wait)
     elif mode == "process":
-        wait = exit_wait(one.settings)
+        from statustui.journal import acks
+
+        wait = acks.exit_wait(one.settings.exit_wait)
+        one.drainer()
         if wait > 0:
-            one.drainer()
-            wait_for_drainer(one, wait)
-            one.close()
-        else:
-            one.drainer()
-            one.close()
+            acks.wait(one.writer, wait)
+        one.close()
     else:
         one.close()
 
@@ -358,37 +356,8 @@ def drain_here(one: Session, timeout: float) -> bool:
     return bool(import_module("statustui.drain.inline").run(one.spool, time.monotonic() + timeout))
 
 
-def exit_wait(settings: "Settings") -> float:
-    """Seconds that this program may wait at its exit for the drainer to apply its journal."""
-    if settings.exit_wait is not None:
-        return settings.exit_wait
-    if os.getpid() == 1:
-        return 2.0
-    if os.getppid() == 1:
-        try:
-            with open("/proc/1/comm") as file:
-                first = file.read().strip()
-        except OSError:
-            return 0.0
-        # a process left behind by its parent on an ordinary system is the child of an init that goes on
-        return 0.0 if first in _INITS else 2.0
-    return 0.0
-
-
 def wait_for_drainer(one: Session, timeout: float) -> bool:
     """Wait until what this process has written is in the store. True when it is."""
     from statustui.journal import acks
 
-    path = one.writer.path(acks.SUFFIX)
-    if path is None:
-        return True
-    if not acks.ask(path):
-        return False
-    # A drainer answers with its next batch, so there must be one: a line that says that nothing was dropped.
-    wanted = one.writer.fact("dropped", facts=0, progress=0)
-    limit = time.monotonic() + timeout
-    while acks.acknowledged(path) <= wanted:
-        if wanted < 0 or time.monotonic() >= limit:
-            return False
-        time.sleep(0.01)
-    return True
+    return acks.wait(one.writer, timeout)
