@@ -16,15 +16,17 @@ from statustui.drain.prune import Pruner
 from statustui.drain.pump import Pump
 from statustui.drain.requests import Requests
 from statustui.drain.sampling import Sampling
-from statustui.drain.sink import Sink
+from statustui.drain.sink import Poison, Sink
 from statustui.model.times import utc_now
 
 if TYPE_CHECKING:
     from statustui.config import Settings
     from statustui.store.apply import Sample
+    from statustui.store.open import Store
 
 _BEAT_S = 5.0
 _COUNTS_S = 0.5
+_HOUSE_S = 2.0
 _SCAN_S = 30.0
 _LEFTOVERS_S = (1.0, 600.0)
 _SCAN_WITHOUT_NOTICE_S = (0.05, 0.5)
@@ -63,6 +65,7 @@ class Drainer:
         self._active_at = now
         self._beat_due = now
         self._counts_due = now
+        self._house_due = now
         self._scan_due = now + _SCAN_S
         self._leftovers_due = now + _LEFTOVERS_S[0]
         self._next_batch = now
@@ -134,6 +137,7 @@ class Drainer:
             self._active_at = now
         if self._sink.due_in == 0:
             self._work(now)
+            self._keep_house(now)
         if not self._pump.priming:
             self._requests.tick()
         self._lookout.tidy()
@@ -205,6 +209,17 @@ class Drainer:
         """How long to gather before the next turn: a turn looks at every writer."""
         return _GATHER_S + len(self._pump.tails.active()) * _GATHER_EACH_S
 
+    def _keep_house(self, now: float) -> None:
+        """See to the counters and claims of items; the loop wakes for its beat at the latest."""
+        if now < self._house_due or self._pump.behind or not self._sink.opened:
+            return
+        try:
+            more = self._sink.call(_house)
+        except Poison as error:
+            self._diary.say("items", str(error))
+            more = False
+        self._house_due = time.monotonic() + (_SHORTEST_PACE_S if more else _HOUSE_S)
+
     def _idle(self) -> bool:
         """Is there nothing to wait for? While something is, the time of the last activity is now."""
         busy = (
@@ -256,6 +271,12 @@ class Drainer:
 
     def _told_to_end(self, *_: object) -> None:
         self._stop = True
+
+
+def _house(store: "Store") -> bool:
+    from statustui.store.item_housekeeping import keep_house
+
+    return keep_house(store)
 
 
 def _last_sample(ending: Ending) -> "Sample":
