@@ -91,6 +91,18 @@ async def test_nothing_is_worked_out_anew_while_nothing_runs_and_nothing_changes
         assert "finished 34m ago" in tui.screen_text(app)
 
 
+async def test_a_store_that_is_not_there_yet_is_no_trouble_but_the_way_to_begin() -> None:
+    source = tui.FakeSource(tui.busy())
+    source.lost = Lost("no store", "there is no store yet")
+    app = tui.monitor(source)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await tui.until(pilot, lambda: "No runs yet" in tui.screen_text(app))
+        assert "statustui run --" in tui.screen_text(app)
+        assert app.main.trouble is None
+        source.lost = None
+        await tui.until(pilot, lambda: "nightly_backup" in tui.screen_text(app), 3)
+
+
 async def test_mine_shows_only_my_runs() -> None:
     source = tui.FakeSource(tui.busy())
     app = tui.monitor(source)

@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
@@ -87,6 +87,8 @@ class Monitor(App[int]):
         place: Where to begin.
         clock: The time.
         ascii_only: Draw with ASCII characters alone.
+        driver_class: What serves the terminal; None: what Textual thinks fit.
+        started: Called once the first picture is drawn.
     """
 
     CSS_PATH = "statustui.tcss"
@@ -107,6 +109,7 @@ class Monitor(App[int]):
         clock: Clock | None = None,
         ascii_only: bool = False,
         driver_class: type[Driver] | None = None,
+        started: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         from statustui.config import display_url, host_name
@@ -124,6 +127,7 @@ class Monitor(App[int]):
         self.paused = False
         self.main = MonitorScreen()
         self._actions = actions
+        self._started = started
         self._place = place or Place()
         self._arrived = self.clock.monotonic()
         self._held_at = 0.0
@@ -155,6 +159,8 @@ class Monitor(App[int]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        if self._started is not None:
+            self._started()
         self.poller.start()
         self.run_worker(_import_the_rest, thread=True, group="import")
         self.run_worker(self._bring_in, thread=True, group="left-overs")
@@ -409,6 +415,7 @@ def main(
     run: str | None = None,
     screen: str | None = None,
     mouse: bool = True,
+    started: Callable[[], None] | None = None,
 ) -> int:
     """Open the monitor in this terminal.
 
@@ -418,6 +425,7 @@ def main(
         run: Open this run (short id, id prefix or task name) at once.
         screen: ``run`` or ``log`` (the default) for *run*.
         mouse: Take mouse reports from the terminal.
+        started: Called once the first picture is drawn; must return at once.
 
     Returns:
         An exit status: 0 ok, 2 where this terminal cannot show it.
@@ -440,6 +448,7 @@ def main(
         place=Place(run=run, screen=screen),
         ascii_only=check.ascii_only(),
         driver_class=SafeDriver,
+        started=started,
     )
     status = app.run(mouse=mouse)
     return app.return_code or (status if status is not None else 0)

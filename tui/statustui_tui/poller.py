@@ -165,7 +165,8 @@ class Poller:
                 tries += 1
                 opened = False
                 self._post(StoreLost(kind=error.kind, text=str(error), tries=tries, good_at=good_at))
-                wait = min(RETRY_MOST, 0.25 * 2 ** min(tries, 5))
+                # A store that was never there is made by the first program that records: that must not be missed.
+                wait = LOOK_STILL if good_at is None else min(RETRY_MOST, 0.25 * 2 ** min(tries, 5))
             self._wake.wait(wait)
             self._wake.clear()
         try:

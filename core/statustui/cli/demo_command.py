@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from statustui.cli.output import warn
-from statustui.cli.session import NO, OK, Session, shared
-from statustui.config import display_url, load
+from statustui.cli.session import NO, OK, Session, Stop, shared
+from statustui.config import Settings, display_url, load, spool_dir
+from statustui.journal.spawn import ensure_drainer
 
 _ROUNDS = 20
 _QUICK = 1
@@ -34,22 +35,10 @@ def command(session: Session, rounds: int | None) -> int:
         session.store = str(home / "demo.db")
         session.__dict__.pop("settings", None)
     settings = load(store=session.store)
-    watched = sys.stdin.isatty() and sys.stderr.isatty() and not session.as_json
-    demo = launch(
-        store_url=settings.store_url, workdir=home / "work", rounds=rounds or (_ROUNDS if watched else _QUICK)
-    )
+    if sys.stdin.isatty() and sys.stderr.isatty() and not session.as_json:
+        return _watch(settings, home / "work", rounds or _ROUNDS)
     shown = display_url(settings.store_url)
-    if watched:
-        # Ended tasks are reaped at once, so that no zombie stands in a process tree.
-        threading.Thread(target=demo.wait, args=(86_400.0,), daemon=True).start()
-        from statustui_tui.app import main
-
-        code = main(settings)
-        left = sum(process.poll() is None for process in demo.processes)
-        print(f"The demo is recorded in {shown}; look again with: statustui --store {_short(shown)}")
-        if left:
-            print(f"{left} of its tasks still run; they end by themselves.")
-        return code
+    demo = launch(store_url=settings.store_url, workdir=home / "work", rounds=rounds or _QUICK)
     print(f"statustui demo: {len(demo.processes)} tasks, recorded in {shown}", flush=True)
     left = demo.wait()
     if left:
@@ -59,6 +48,37 @@ def command(session: Session, rounds: int | None) -> int:
 
     show_status(session)
     return OK
+
+
+def _watch(settings: Settings, workdir: Path, rounds: int) -> int:
+    """Open the monitor first, and start the tasks once it is there: it then has the processors to itself."""
+    from statustui.demo import Demo, launch
+    from statustui_tui.app import main
+
+    started: list[Demo] = []
+    wrong: list[OSError] = []
+
+    def begin() -> None:
+        try:
+            # Before the tasks take the processors.
+            ensure_drainer(spool_dir(settings))
+            started.append(launch(store_url=settings.store_url, workdir=workdir, rounds=rounds))
+        except OSError as error:
+            wrong.append(error)
+            return
+        # Ended tasks are reaped at once, so that no zombie stands in a process tree.
+        started[0].wait(86_400.0)
+
+    code = main(settings, started=lambda: threading.Thread(target=begin, daemon=True).start())
+    if wrong:
+        raise Stop(NO, f"the demo could not be started: {wrong[0]}")
+    if code == OK:
+        shown = _short(display_url(settings.store_url))
+        print(f"The demo is recorded in {shown}; look again with: statustui --store {shown}")
+        left = sum(process.poll() is None for demo in started for process in demo.processes)
+        if left:
+            print(f"{left} of its tasks still run; they end by themselves.")
+    return code
 
 
 def _short(shown: str) -> str:

@@ -1,14 +1,16 @@
 """The first lines of the Monitor screen: where, how much, what time; and what is wrong with the store. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from textual.content import Content
 
-from statustui.model.status import RunStatus
+from statustui.model.run import Snapshot
+from statustui.model.status import Mark, RunStatus
 from statustui_tui import render
 from statustui_tui.screens.parts.line import spread
+from statustui_tui.screens.view import Entry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +24,18 @@ class Totals:
     """Failed and lost since the window began."""
     dropped: int = 0
     """Facts that could not be kept, over all hosts."""
+
+
+def totals(found: Iterable[Entry], snapshot: Snapshot) -> Totals:
+    """What the header counts, of the lines that run and of the window."""
+    lines = tuple(found)
+    return Totals(
+        running=len(lines),
+        stalled=sum(entry.mark(Mark.STALLED) is not None for entry in lines),
+        silent=sum(entry.mark(Mark.SILENT) is not None for entry in lines),
+        bad=bad_ends(snapshot.counts),
+        dropped=sum(host.facts_dropped for host in snapshot.hosts),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

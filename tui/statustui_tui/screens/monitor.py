@@ -10,13 +10,12 @@ from textual.widgets import Input
 
 from statustui.insight.order import one_row_each
 from statustui.model.run import Run, Snapshot
-from statustui.model.status import Mark
 from statustui_tui import keys, render
 from statustui_tui.screens import needs, running, view
 from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.dialogs import Choice, Menu
 from statustui_tui.screens.filtering import Filter, parse
-from statustui_tui.screens.header import Totals, Trouble, bad_ends, banner, empty_page, header
+from statustui_tui.screens.header import Totals, Trouble, banner, empty_page, header, totals
 from statustui_tui.screens.lately import Joined, ended_rows
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line, rule
@@ -26,6 +25,8 @@ from statustui_tui.widgets.table import Table
 
 REORDER_S = 5.0
 """Seconds between two changes of the order: lines that move all the time cannot be read."""
+NO_STORE = "no store"
+"""What `Lost` calls a store that is not there."""
 STEP_S = 5.0
 """Seconds between two looks at the ages while nothing runs."""
 
@@ -47,6 +48,8 @@ class MonitorScreen(ActingScreen):
         super().__init__()
         self.frame: Frame | None = None
         self.trouble: Trouble | None = None
+        self.missing = False
+        """True while there is no store yet."""
         self.filter = Filter()
         self.mine = False
         self.order = view.Order()
@@ -117,14 +120,16 @@ class MonitorScreen(ActingScreen):
 
     def feed(self, frame: Frame, *, changed: bool) -> None:
         """Take a new frame."""
-        self.frame, self.trouble = frame, None
+        self.frame, self.trouble, self.missing = frame, None, False
         self.redraw()
         if self.up:
             self.pace(by_frame=True)
 
     def lose(self, trouble: Trouble) -> None:
         """Say that the store cannot be read."""
-        self.trouble = trouble
+        # A store that was never there is no trouble: nothing has been recorded yet.
+        self.missing = trouble.kind == NO_STORE and self.frame is None
+        self.trouble = None if self.missing else trouble
         self.redraw()
 
     def tick(self) -> None:
@@ -170,7 +175,7 @@ class MonitorScreen(ActingScreen):
         now = self.monitor.now()
         user = self.monitor.user if self.mine else None
         found = view.entries(frame, now)
-        self._marks_of = _totals(found, frame.snapshot)
+        self._marks_of = totals(found, frame.snapshot)
         self._entries = self._in_order(view.kept(found, self.filter, user))
         groups = [needs.Need(key=g.key, runs=tuple(g.runs)) for g in needs_you(frame.snapshot, now)]
         self._needs = needs.kept(groups, self.filter, user)
@@ -204,14 +209,11 @@ class MonitorScreen(ActingScreen):
         for part in ("#needs-title", "#needs", "#running-title", "#running"):
             self.query_one(part).display = not empty
         if empty:
-            lines = (
-                [Content("")]
-                if frame is None
-                else empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only)
-            )
-            if frame is None and self.trouble is None:
-                lines.append(Content.styled("  reading the store", "$foreground 60%"))
-            sheet.show(lines)
+            if frame is not None or self.missing:
+                sheet.show(empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only))
+            else:
+                said = "" if self.trouble is not None else "  reading the store"
+                sheet.show([Content(""), Content.styled(said, "$foreground 60%")])
             return
         assert frame is not None
         snapshot, now = frame.snapshot, monitor.now()
@@ -493,13 +495,3 @@ class MonitorScreen(ActingScreen):
     def action_leave(self) -> None:
         """Quit."""
         self.app.exit(0)
-
-
-def _totals(found: list[view.Entry], snapshot: Snapshot) -> Totals:
-    return Totals(
-        running=len(found),
-        stalled=sum(entry.mark(Mark.STALLED) is not None for entry in found),
-        silent=sum(entry.mark(Mark.SILENT) is not None for entry in found),
-        bad=bad_ends(snapshot.counts),
-        dropped=sum(host.facts_dropped for host in snapshot.hosts),
-    )
