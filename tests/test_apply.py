@@ -217,6 +217,19 @@ def test_a_retry_that_fails_too_is_one_problem(store: Store, journal: Journal) -
     assert [row["resolved"] for row in rows(store)] == [False, False, False]
 
 
+@pytest.mark.parametrize("children", [1, 2])
+def test_a_wrapper_speaks_for_its_only_child(children: int, store: Store, journal: Journal) -> None:
+    outer = start(journal, task="nightly.sh", wrapped=True)
+    for n in range(children):
+        inner = start(journal, task=f"part {n}", parent=outer)
+        journal.fact("run.end", inner, status="failed")
+    give(store, journal)
+    journal.fact("run.end", outer, status="failed", exit_code=1)
+    give(store, journal)
+    asking = [row["task"] for row in rows(store) if row["attention_at"] is not None]
+    assert asking == (["nightly.sh"] if children == 1 else ["nightly.sh", "part 0", "part 1"])
+
+
 def test_a_failure_read_after_a_later_success_needs_nobody(store: Store) -> None:
     late, good = Journal(), Journal()
     failed = start(late)

@@ -14,6 +14,7 @@ from statustui.cli.shapes import VERSION, run_object
 from statustui.cli.status_command import now_words
 from statustui.insight.marks import by_machine
 from statustui.insight.needs import reason
+from statustui.insight.order import one_row_each
 from statustui.model.run import Run
 
 
@@ -45,7 +46,7 @@ def command(session: Session, /, ids: tuple[int, ...], limit: int, before: int |
     if not found:
         session.out.line("No runs match.")
         return OK
-    write_runs(session.out, found, now)
+    write_runs(session.out, one_row_each(found), now)
     if len(found) == limit and session.out.tty:
         session.out.line((f"More: --before {found[-1].id}", "dim"))
     return OK

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from statustui.model.state import UNKNOWN_TASK, RunState
@@ -39,6 +39,13 @@ _RESOLVE_RUN = update(runs).where(runs.c.run_id == bindparam("b_run_id")).values
 _SUPERSEDE = (
     update(runs)
     .where(runs.c.run_id == bindparam("b_run_id"), runs.c.attention_at.is_not(None))
+    .values(attention_at=None, rev=runs.c.rev + 1)
+)
+_below = runs.alias("below")
+_ONLY_CHILD = (
+    update(runs)
+    .where(runs.c.parent_run_id == bindparam("b_parent"), runs.c.attention_at.is_not(None))
+    .where(select(func.count()).where(_below.c.parent_run_id == bindparam("b_parent")).scalar_subquery() == 1)
     .values(attention_at=None, rev=runs.c.rev + 1)
 )
 _BEFORE = select(runs.c.retry_of).where(runs.c.run_id == bindparam("run_id"))
@@ -161,13 +168,16 @@ def profile(state: RunState) -> dict[str, Any]:
 def update_attention(connection: Connection, states: Iterable[RunState]) -> None:
     """What an end settles. A good one: earlier bad ends of its task, and the attempts before it.
 
-    A bad one of a later attempt speaks for the attempt before: one problem, not two.
+    A bad one of a later attempt speaks for the attempt before, that of a wrapper for its only child: one problem,
+    not two.
     """
     for state in states:
         if state.counted is not None:
             continue
         if state.status.bad and state.retry_of is not None:
             connection.execute(_SUPERSEDE, {"b_run_id": state.retry_of})
+        if state.status.bad and state.wrapped and not state.leaves:
+            connection.execute(_ONLY_CHILD, {"b_parent": state.run_id})
         if state.status is not RunStatus.FINISHED:
             continue
         connection.execute(

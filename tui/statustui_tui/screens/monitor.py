@@ -249,7 +249,8 @@ class MonitorScreen(ActingScreen):
     def _recent(self, snapshot: Snapshot) -> list[Run]:
         user = self.monitor.user if self.mine else None
         above = {run.run_id for need in self._needs for run in need.runs}
-        wanted = (run for run in snapshot.recent if not run.status.open and not run.retried and run.run_id not in above)
+        recent = one_row_each(snapshot.recent)
+        wanted = (run for run in recent if not run.status.open and not run.retried and run.run_id not in above)
         return [r for r in wanted if (user is None or r.user == user) and (not self.filter or self.filter.matches(r))]
 
     def _titles(self, snapshot: Snapshot) -> None:
