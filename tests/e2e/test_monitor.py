@@ -147,8 +147,8 @@ def test_a_closed_terminal_ends_the_monitor(bench: Bench) -> None:
 
 def test_term_restores_the_screen(bench: Bench) -> None:
     with open_monitor(bench) as terminal:
+        terminal.wait_for(lambda _: b"\x1b[?1049h" in terminal.raw)
         terminal.settle()
-        assert b"\x1b[?1049h" in terminal.raw
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.wait(5) == -signal.SIGTERM
         assert b"\x1b[?1049l" in terminal.raw.split(b"\x1b[?1049h")[-1]
