@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import psutil
 
-from benchmarks.harness import Line, ms
+from benchmarks.harness import Line, ms, quantile
 from support.terminal import Terminal
 
 _WORKER = """
@@ -48,12 +49,85 @@ def lines() -> list[Line]:
         ]
         try:
             _wait_for_runs(ours, everything, 20)
-            return [*_busy(ours, env), *_idle(ours, home, env, workers)]
+            result = [*_busy(ours, env), *_idle(ours, home, env, workers)]
         finally:
             for worker in workers:
                 worker.kill()
                 worker.wait()
             subprocess.run([*ours, "drain", "--stop"], env=everything, check=False, capture_output=True)
+    return [*result, *_large(ours)]
+
+
+def _large(ours: list[str]) -> list[Line]:
+    """A thousand running tasks that all move each second, over a long history."""
+    from benchmarks.store import HISTORY, fill
+    from statustui.model.ids import new_id
+    from statustui.store.apply import Batch, apply
+    from statustui.store.open import open_store
+    from support.stores import HOST, Journal
+
+    with tempfile.TemporaryDirectory(prefix="stt-bench-") as home:
+        url = f"sqlite:///{home}/status.db"
+        env = {"STATUSTUI_STATE_DIR": home, "STATUSTUI_STORE": url, "HOME": home}
+        stop = threading.Event()
+        with open_store(url) as store:
+            fill(store, HISTORY)
+            journal = Journal()
+            runs = [new_id() for _ in range(1000)]
+            now = time.time()
+            for i, run in enumerate(runs):
+                journal.fact("run.start", run, task=f"task_{i % 200}", type="python", total=4, t=now)
+                journal.fact("sub.start", run, n=1, name="Rows", total=100_000, t=now)
+            apply(store, Batch(host=HOST, journals=(journal.batch(),), beat=True))
+
+        def move() -> None:
+            with open_store(url) as store:
+                count = 0
+                while not stop.wait(1.0):
+                    count += 7
+                    slot = {
+                        "off": 0,
+                        "t": time.time(),
+                        "m": 10_000.0 + count,
+                        "runs": {run: {"subs": {"1": {"c": count, "msg": f"row {count}"}}} for run in runs},
+                    }
+                    apply(store, Batch(host=HOST, journals=(journal.batch(slot=slot),), beat=True))
+
+        mover = threading.Thread(target=move)
+        mover.start()
+        try:
+            with Terminal(ours, env=env) as terminal:
+                terminal.wait_for("task_1", 30)
+                terminal.settle(quiet=0.4, timeout=6)
+                before, at = terminal.cpu_seconds(), time.monotonic()
+                while time.monotonic() - at < _SECONDS:
+                    terminal.pump(0.1)
+                cpu = (terminal.cpu_seconds() - before) / (time.monotonic() - at) * 100
+                took = []
+                for i in range(40):
+                    terminal.settle(quiet=0.05, timeout=0.3)
+                    start = time.perf_counter()
+                    terminal.send("j" if i % 10 else "\x04")
+                    while terminal.pump(0.001) == 0 and time.perf_counter() - start < 1:
+                        pass
+                    took.append(time.perf_counter() - start)
+                rss = psutil.Process(terminal.pid).memory_info().rss / 1e6
+        finally:
+            stop.set()
+            mover.join()
+    p50, p95 = quantile(took, 0.5), quantile(took, 0.95)
+    what = f"1,000 running tasks, all moving, {HISTORY:,} runs"
+    return [
+        Line(what=f"{what}: CPU", budget="≤ 3 %", figure=f"{cpu:.1f} %", beside="", ok=cpu <= 3),
+        Line(
+            what=f"{what}: key to paint",
+            budget="≤ 50 ms",
+            figure=f"{ms(p50)} p50, {ms(p95)} p95",
+            beside="",
+            ok=p95 <= 0.050,
+        ),
+        Line(what=f"{what}: memory", budget="≤ 90 MB", figure=f"{rss:.0f} MB", beside="", ok=rss <= 90),
+    ]
 
 
 def _wait_for_runs(ours: list[str], env: dict[str, str], n: int) -> None:

@@ -43,7 +43,7 @@ def _postgres(server: Any) -> Iterator[str]:
     server.drop(url)
 
 
-def _fill(store: Any, n: int) -> None:
+def fill(store: Any, n: int) -> None:
     """*n* ended runs of 200 tasks over half a year, one in fifty failed, and twenty that run."""
     from sqlalchemy import insert
 
@@ -113,7 +113,7 @@ def _refreshes(kind: str, place: Any, budget_ms: float) -> list[Line]:
     figures: dict[int, tuple[float, float]] = {}
     for n in (10_000, HISTORY):
         with place() as url, open_store(url) as store:
-            _fill(store, n)
+            fill(store, n)
             with store.write() as connection:
                 connection.exec_driver_sql("ANALYZE")
             figures[n] = _refresh(store)
