@@ -1,26 +1,31 @@
 """Program and drainer are killed at random points: nothing that was acknowledged is lost, nothing is doubled."""
 
 import os
-import sqlite3
 import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+
+from statustui.store.open import open_store
+from statustui.store.schema import events, runs
 
 SCRIPT = Path(__file__).parent / "support" / "kill_loop.py"
 
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_however_often_program_and_drainer_are_killed(
-    env: Path, sqlite_url: str, pytestconfig: pytest.Config
+    env: Path, store_url: str, pytestconfig: pytest.Config
 ) -> None:
     cycles: int = pytestconfig.getoption("--cycles")
+    if not store_url.startswith("sqlite"):
+        cycles = max(1, cycles // 4)  # the same drainer against a server; most of the loop is the same work
     seed = int.from_bytes(os.urandom(4))
     environment = {
         **os.environ,
-        "STATUSTUI_STORE": sqlite_url,
+        "STATUSTUI_STORE": store_url,
         "STATUSTUI_DRAINER": "off",
         "STATUSTUI_DRAINER_LINGER": "0.3",
     }
@@ -29,15 +34,12 @@ def test_nothing_is_lost_or_doubled_however_often_program_and_drainer_are_killed
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
 
     counted = struct.unpack(f"<{cycles}Q", (env / "counted").read_bytes())
-    database = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    try:
-        rows = database.execute("SELECT task, status, id FROM runs").fetchall()
-        events: dict[str, list[str]] = {}
-        query = "SELECT r.task, e.message FROM events e JOIN runs r ON r.id = e.run WHERE e.kind = 'log' ORDER BY e.id"
-        for task, message in database.execute(query):
-            events.setdefault(task, []).append(message)
-    finally:
-        database.close()
+    logged: dict[str, list[str]] = {}
+    query = select(runs.c.task, events.c.message).join(runs, runs.c.id == events.c.run).where(events.c.kind == "log")
+    with open_store(store_url) as store, store.read() as connection:
+        rows = connection.execute(select(runs.c.task, runs.c.status, runs.c.id)).all()
+        for task, message in connection.execute(query.order_by(events.c.id)):
+            logged.setdefault(task, []).append(message)
 
     assert sum(counted) > 10 * cycles, "the programs hardly ran"
     begun = [cycle for cycle in range(cycles) if counted[cycle]]
@@ -45,7 +47,7 @@ def test_nothing_is_lost_or_doubled_however_often_program_and_drainer_are_killed
     assert len({task for task, _, _ in rows}) == len(rows), f"seed {seed}: a run stands there twice"
     assert {status for _, status, _ in rows} == {"lost"}, f"seed {seed}"
     for cycle in begun:
-        numbers = [int(message) for message in events.get(f"kill-{cycle}", [])]
+        numbers = [int(message) for message in logged.get(f"kill-{cycle}", [])]
         # The last call may have been cut off after its fact was written.
         assert len(numbers) in (counted[cycle], counted[cycle] + 1), f"seed {seed}, cycle {cycle}"
         assert numbers == list(range(len(numbers))), f"seed {seed}, cycle {cycle}"
