@@ -91,7 +91,7 @@ def decide(evidence: Evidence) -> Verdict | None:
     if not evidence.voices or not all(gone(voice, last_heard=heard, booted_at=booted) for voice in evidence.voices):
         return None
     at = evidence.seen_dying if evidence.seen_dying is not None else heard
-    if evidence.said is not None:
+    if evidence.said is not None and not (evidence.cancelled_by is not None and evidence.said.bad):
         reason = f"the program {evidence.said.value}; its wrapper ended before it could say how"
         return Verdict(status=evidence.said, reason=reason, at=at)
     if evidence.cancelled_by is not None:

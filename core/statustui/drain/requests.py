@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from statustui.drain.cancel import Cancel
 from statustui.drain.diary import Diary
 from statustui.drain.lookout import Lookout
+from statustui.drain.priority import as_a_program
 from statustui.drain.runs import OpenRun, Registry
 from statustui.drain.sink import Poison, Sink
 from statustui.errors import StatustuiError
@@ -125,7 +126,11 @@ class Requests:
         run = self._registry.runs.get(job.request.run_id)
         root = None if run is None else self._lookout.handle_of(run)
         if run is None or root is None:
-            if time.monotonic() - job.since >= _PATIENCE_S:
+            if time.monotonic() - job.since < _PATIENCE_S:
+                return
+            if job.resumed:  # TERM may have been sent: then this is what was asked for
+                self._answer(job, RequestState.DONE, "it ended while no drainer worked")
+            else:
                 self._answer(job, RequestState.REFUSED, "it is not running on this host any more")
             return
         grace = 0.0 if job.request.kind is RequestKind.KILL else self._grace(run)
@@ -138,7 +143,7 @@ class Requests:
             self._answer(job, RequestState.REFUSED, f"pid {root.pid}: {error.strerror}")
             return
         job.cancel = cancel
-        self._cancels[run.run_id] = job.request.asked_by, job.request.reason
+        self._cancels[run.run_id] = self._who(job.request), job.request.reason
         self._update(job, RequestState.TAKEN, f"TERM sent to {root.pid}" if grace else f"KILL sent to {root.pid}")
 
     def _tell_wrapper(self, run: OpenRun) -> None:
@@ -150,6 +155,12 @@ class Requests:
                 note_asked(self._settings.state_dir, run.run_id)
             except OSError as error:
                 self._diary.say("cancel", str(error))
+
+    def _who(self, request: "Request") -> str:
+        """For the trail: with the database role where it is another's."""
+        if request.role in self._settings.operators:
+            return f"{request.asked_by} (database role {request.role})"
+        return request.asked_by
 
     def _grace(self, run: OpenRun) -> float:
         return run.grace if run.grace is not None else self._settings.grace_s
@@ -175,7 +186,9 @@ class Requests:
             if plan.refusal is not None:
                 self._answer(job, RequestState.REFUSED, plan.refusal)
                 return
-            self._answer(job, RequestState.DONE, f"started {retry.start(plan, by=request.asked_by)}")
+            with as_a_program():
+                started = retry.start(plan, by=self._who(request))
+            self._answer(job, RequestState.DONE, f"started {started}")
         except (StatustuiError, Poison, OSError, ValueError) as error:  # ValueError: text that no command line takes
             self._answer(job, RequestState.REFUSED, str(error))
 

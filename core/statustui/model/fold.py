@@ -35,6 +35,8 @@ __all__ = ["fold", "fold_count", "fold_death", "fold_sample", "fold_slot", "new_
 _NEVER = -7e10
 _NAME = 500
 _MESSAGE = 4_096
+_PARAM = 16_384
+_ENTRIES = 500
 
 
 def fold(state: RunState, record: Record, writer: WriterState, now: float) -> RunState:
@@ -131,7 +133,7 @@ def _run_start(state: RunState, record: Record, writer: WriterState, at: float, 
                 continue
             setattr(state, attribute, value)
     if "params" in record:
-        state.params |= clean.mapping(record["params"])
+        _params(state, record["params"])
     if not guest:
         state.events.append(NewEvent(at=at, kind="started", status="started", message=state.label))
     if state.wrapped and state.pid is not None:
@@ -160,7 +162,7 @@ def _run_info(state: RunState, record: Record, writer: WriterState, at: float, m
             setattr(state, attribute, value)
             state.dirty = 2
     if "params" in record:
-        state.params |= clean.mapping(record["params"])
+        _params(state, record["params"])
         state.details_dirty = True
     _say(state, record, at, m)
     if state.wrapped and "pid" in record:
@@ -181,7 +183,7 @@ def _say(state: RunState, values: Record, at: float, m: float | None) -> None:
 
 
 def _run_end(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
-    status = _run_status(record.get("status"))
+    status = _cancelled(state, _run_status(record.get("status")), at)
     guest = state.run_id in writer.joined or writer.journal != (state.owner_journal or writer.journal)
     _error(state, record, guest=guest)
     state.dirty = 2
@@ -203,14 +205,23 @@ def _run_end(state: RunState, record: Record, writer: WriterState, at: float, m:
     if "log_tail" in record:
         state.log_tail = clean.texts(record["log_tail"], 200)
         state.details_dirty = True
-    if status is RunStatus.LOST:
-        state.lost_reason = clean.text(record.get("reason"), _MESSAGE)
     duration = clean.real(record.get("duration"), 0.0)
     if duration is None and m is not None and state.start_m is not None:
         duration = max(0.0, m - state.start_m)
+    if status is RunStatus.LOST:
+        state.lost_reason = clean.text(record.get("reason"), _MESSAGE)
+    elif status is RunStatus.CANCELLED and state.cancel is not None:
+        state.lost_reason = state.cancel.text
     _close(state, status, at, duration)
     writer.counts.pop(state.run_id, None)
     writer.dirty = True
+
+
+def _cancelled(state: RunState, status: RunStatus, at: float) -> RunStatus:
+    """A bad end after somebody's cancel is what was asked for, whatever the program calls it."""
+    if state.cancel is None or at < state.cancel.at or status not in (RunStatus.FAILED, RunStatus.LOST):
+        return status
+    return RunStatus.CANCELLED
 
 
 def _run_status(value: object) -> RunStatus:
@@ -248,6 +259,11 @@ def _close(state: RunState, status: RunStatus, at: float, duration: float | None
     for sub in state.subs.values():
         if sub.status is SubtaskStatus.RUNNING:
             close_sub(state, sub)
+        elif (
+            state.cancel is not None and status is RunStatus.CANCELLED and sub.status is SubtaskStatus.FAILED
+            and sub.ended_at is not None and sub.ended_at >= state.cancel.at
+        ):  # fmt: skip
+            sub.status, sub.dirty = SubtaskStatus.CANCELLED, True  # neither is done: no figure changes
     state.events.append(
         NewEvent(
             at=at, kind="ended", status=status.value,
@@ -287,20 +303,28 @@ def _metric(state: RunState, record: Record, writer: WriterState, at: float, m: 
     _metrics(state, {str(record.get("name")): record.get("value")}, at, m)
 
 
+def _params(state: RunState, values: object) -> None:
+    state.params = dict(list((state.params | clean.small(values, _PARAM)).items())[:_ENTRIES])
+
+
 def _metrics(state: RunState, values: Record, at: float, m: float | None) -> None:
-    changed = {k: v for k, v in clean.mapping(dict(values)).items() if k not in state.metrics or state.metrics[k] != v}
+    found = clean.small(values)
+    changed = {k: v for k, v in found.items() if k not in state.metrics or state.metrics[k] != v}
     if changed:
-        state.metrics = dict(list({**state.metrics, **changed}.items())[-500:])
+        state.metrics = dict(list({**state.metrics, **changed}.items())[-_ENTRIES:])
         state.details_dirty = True
         progress(state, at, m)
 
 
 def _counter(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     index, number = record.get("i"), record.get("n")
-    if isinstance(index, int) and isinstance(number, int) and index >= 0:
+    if isinstance(index, int) and isinstance(number, int) and 0 <= index < _COUNTERS:
         writer.counters[index] = (state.run_id, number)
         writer.dirty = True
 
+
+_COUNTERS = 1_023
+"""Counters of one counts file."""
 
 _HANDLERS: dict[str, Callable[[RunState, Record, WriterState, float, float | None], None]] = {
     "run.start": _run_start,
@@ -370,6 +394,8 @@ def fold_death(
         return
     if state.inner_status is not None and status is RunStatus.LOST:
         status = state.inner_status  # The program inside had said how it ended; only its wrapper had not.
+    if state.cancel is not None and status.bad:
+        status, state.lost_reason = RunStatus.CANCELLED, state.cancel.text
     elif status is not RunStatus.FINISHED:
         state.lost_reason = clean.text(reason, _MESSAGE)
         if detail is not None:

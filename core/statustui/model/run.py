@@ -186,6 +186,8 @@ class Request:
     asked_from: str
     """Host (and terminal) of the person."""
     asked_at: datetime
+    role: str | None = None
+    """Database role that asked, written down by the server; None where the store knows no roles."""
     taken_at: datetime | None = None
     done_at: datetime | None = None
     kill_at: datetime | None = None

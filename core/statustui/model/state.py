@@ -5,7 +5,7 @@ Times are epoch seconds (``_at``), clocks ``_m`` are the host's monotonic second
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from statustui.model.progress import overall_fraction, subtask_fraction
 from statustui.model.status import RunStatus, SubtaskStatus
@@ -58,6 +58,15 @@ class NewEvent:
     message: str | None = None
     detail: str | None = None
     actor: str | None = None
+
+
+class Cancel(NamedTuple):
+    """Somebody's wish that a run ends, taken by the drainer of its owner."""
+
+    at: float
+    """When it was taken; TERM came after this."""
+    text: str
+    """For people: who asked, and why."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -210,6 +219,8 @@ class RunState:
     details_dirty: bool = False
     counted: tuple[int, str] | None = None
     """(hour, status) under which the stored counters hold it as ended."""
+    cancel: Cancel | None = None
+    """Known only while an end is applied: a bad end after it is a cancelled one."""
 
     def put(self, subs: Iterable[SubState]) -> None:
         """Take over subtasks as they are stored."""

@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from statustui.model import clean
 from statustui.model.fold import fold, fold_count, fold_death, fold_sample, fold_slot, new_run
-from statustui.model.state import RunState, WriterState
+from statustui.model.state import Cancel, RunState, WriterState
 from statustui.model.status import RunStatus
 from statustui.model.times import to_epoch
-from statustui.store import load, save, statistics
+from statustui.store import cancels, load, save, statistics
 from statustui.store.batch import Applied, Batch, Death, HostInfo, JournalBatch, Line, Sample
 from statustui.store.errors import StoreBusy
 from statustui.store.item_apply import Items
@@ -24,6 +24,8 @@ from statustui.store.rows import counted
 __all__ = ["Applied", "Batch", "Death", "HostInfo", "JournalBatch", "Line", "Sample", "acked", "apply"]
 
 _TRIES = 4
+_CACHED_RUNS = 4_000
+_CACHED_WRITERS = 4_000
 
 def apply(store: Store, batch: Batch) -> Applied:
     """Bring a batch into the store in one transaction.
@@ -73,6 +75,7 @@ class _Work:
         self.states: dict[str, RunState] = {}
         self.dropped = [0, 0]
         self.changed: list[RunState] = []
+        self.cancels: dict[str, Cancel] = {}
         self.items = Items(store, connection, self.now)
 
     def run(self) -> None:
@@ -80,6 +83,10 @@ class _Work:
         lock = self.store.database.lock_rows
         self.writers = load.writers(self.store, self.connection, self.batch.journals, self.now)
         self.states = load.runs(self.store, self.connection, self._run_ids(), lock=lock)
+        self.cancels = cancels.taken(self.store, self.connection, self.batch, self.states)
+        for run_id, cancel in self.cancels.items():
+            if run_id in self.states:
+                self.states[run_id].cancel = cancel
         self._fold()
         self.changed = sorted((s for s in self.states.values() if s.dirty), key=lambda s: s.run_id)
         for state in self.changed:
@@ -109,6 +116,10 @@ class _Work:
         kept = self.store.cache.setdefault("writers", {})
         for writer in self.writers.values():
             kept[writer.journal] = writer
+        # The oldest go, and are read again if need be: a drainer may work for months.
+        for states, most in ((cached, _CACHED_RUNS), (kept, _CACHED_WRITERS)):
+            for key in list(states)[: max(0, len(states) - most)]:
+                del states[key]
 
     def _run_ids(self) -> set[str]:
         found: set[str] = set()
@@ -129,6 +140,7 @@ class _Work:
         state = self.states.get(run_id)
         if state is None:
             state = self.states[run_id] = new_run(run_id, self.batch.host.machine, writer, self.now)
+            state.cancel = self.cancels.get(run_id)
         return state
 
     def _fold(self) -> None:

@@ -107,7 +107,10 @@ def request(row: RowMapping) -> Request:
     Raises:
         ValueError: it is of a kind or in a state that nobody knows.
     """
-    names = ("id", "run_id", "asked_by", "asked_from", "asked_at", "taken_at", "done_at", "kill_at", "reason", "answer")
+    names = (
+        "id", "run_id", "asked_by", "asked_from", "asked_at", "role", "taken_at", "done_at", "kill_at", "reason",
+        "answer",
+    )  # fmt: skip
     found = _checked("request", row)
     return Request(
         kind=RequestKind(found["kind"]), state=RequestState(found["state"]), **{name: found[name] for name in names}

@@ -19,7 +19,7 @@ from statustui.store import load, records, rows, save, statistics
 from statustui.store.open import Store
 from statustui.store.schema import events, meta, requests, runs
 
-__all__ = ["NoSuchRun", "acknowledge", "ask", "event", "mark_lost", "resume", "take", "update"]
+__all__ = ["NoSuchRun", "acknowledge", "ask", "event", "mark_lost", "named", "resume", "take", "update"]
 
 _OPEN = (RequestState.ASKED.value, RequestState.TAKEN.value)
 _KINDS = frozenset(kind.value for kind in RequestKind)
@@ -119,7 +119,7 @@ def _trusted(store: Store, machine: str, operators: Iterable[str], state: Reques
             if refusal is None and row["kind"] not in _KINDS:
                 refusal = "this statustui knows no such request"
             to = RequestState.TAKEN if refusal is None else RequestState.REFUSED
-            if _update(connection, row["id"], to, refusal, None, (state.value,)) and refusal is None:
+            if _update(connection, row["id"], to, refusal, None, (state.value,), me) and refusal is None:
                 taken.append(
                     records.request(
                         connection.execute(select(requests).where(requests.c.id == row["id"])).mappings().one()
@@ -142,7 +142,8 @@ def update(
         False when it was done already.
     """
     with store.write() as connection:
-        changed = _update(connection, id, state, answer, kill_at, _OPEN)
+        me = store.database.role(connection) if state is not RequestState.TAKEN else None
+        changed = _update(connection, id, state, answer, kill_at, _OPEN, me)
         if changed:
             note_change(connection)
         return changed
@@ -155,6 +156,7 @@ def _update(
     answer: str | None,
     kill_at: datetime | None,
     allowed: tuple[str, ...],
+    me: str | None,
 ) -> bool:
     at = utc_now()
     values: dict[str, Any] = {"state": state.value}
@@ -174,12 +176,18 @@ def _update(
         return False
     if done:
         row = connection.execute(
-            select(requests.c.kind, requests.c.asked_by, runs.c.id, runs.c.task)
+            select(requests.c.kind, requests.c.asked_by, requests.c.role, runs.c.id, runs.c.task)
             .select_from(requests.outerjoin(runs, runs.c.run_id == requests.c.run_id))
             .where(requests.c.id == number)
         ).one()
-        _tell(connection, row.id, row.task, row.kind, at, row.asked_by, status=state.value, message=answer)
+        who = named(row.asked_by, row.role, me)
+        _tell(connection, row.id, row.task, row.kind, at, who, status=state.value, message=answer)
     return True
+
+
+def named(by: str, role: str | None, me: str | None) -> str:
+    """Who asked, for the trail: what the client says, and the database role where it is not the owner's own (*me*)."""
+    return by if role is None or role == me else f"{by} (database role {role})"
 
 
 def acknowledge(store: Store, run_ids: Iterable[str], by: str) -> int:
