@@ -21,6 +21,11 @@ COMMANDS = {
     "retry": "Start runs again as new attempts.",
     "ack": "Acknowledge bad ends, so that they leave 'needs you'.",
     "mark": "Say that a run is lost.",
+    "pipelines": "List pipelines.",
+    "items": "List items, and retry, reset or skip them.",
+    "item": "Everything about one item.",
+    "verify": "Compare items with the files on disk.",
+    "import": "Bring in what another system has recorded.",
     "drain": "Bring journals into the store.",
     "doctor": "Look for what is wrong with the set-up.",
     "demo": "Start real work and watch it.",
@@ -51,7 +56,11 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command *cmd_name*."""
         if cmd_name not in COMMANDS:
-            return None
+            from difflib import get_close_matches
+
+            near = get_close_matches(cmd_name, COMMANDS, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"There is no command '{cmd_name}'.{meant}", ctx)
         command = import_module(f"statustui.cli.{cmd_name}_command").command
         assert isinstance(command, click.Command)
         return command

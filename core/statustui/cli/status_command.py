@@ -1,15 +1,16 @@
 """``statustui status``: the state of things as plain text."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
 
 from statustui.cli import figures
+from statustui.cli.itemizing import DAY, pipeline_option
 from statustui.cli.output import Column, Output, Span
 from statustui.cli.selecting import TIME
-from statustui.cli.session import OK, NoStoreYet, Session, say_notes, shared
+from statustui.cli.session import OK, USAGE, NoStoreYet, Session, Stop, say_notes, shared
 from statustui.cli.shapes import VERSION, group_object, run_object, time_or_none
 from statustui.config import display_url, known_stores
 from statustui.insight.eta import estimate
@@ -25,6 +26,11 @@ _FAILURES = 5
 _RUNNING = 20
 _BAR = 28
 _DAY = timedelta(hours=24)
+_EPILOG = """\b
+Examples:
+  statustui status --since 7d
+  statustui status --pipeline auctions --start-date 2025-01-02 --end-date 2025-02-10
+"""
 # In the order and with the words of the summary; started ones are running for whoever looks at it.
 _LINES = (
     ("Finished", (RunStatus.FINISHED,)),
@@ -35,14 +41,29 @@ _LINES = (
 )
 
 
-@click.command(
-    "status", short_help="What needs you, what runs, what failed.", epilog="Example: statustui status --since 7d"
-)
+@click.command("status", short_help="What needs you, what runs, what failed.", epilog=_EPILOG)
 @click.option("--since", type=TIME, metavar="TIME", help="Count runs since then: 2h, 3d, yesterday (default 24h).")
+@pipeline_option
+@click.option("--start-date", type=DAY, metavar="DATE", help="With --pipeline: items of this date or later.")
+@click.option("--end-date", type=DAY, metavar="DATE", help="With --pipeline: items of this date or earlier.")
+@click.option("--times", is_flag=True, help="With --pipeline: how long each step takes, and what waits there.")
 @shared
 @click.pass_obj
-def command(session: Session, since: datetime | None) -> int:
-    """Show what needs you, what runs and what failed recently."""
+def command(
+    session: Session,
+    since: datetime | None,
+    pipeline: str | None,
+    start_date: date | None,
+    end_date: date | None,
+    times: bool,
+) -> int:
+    """Show what needs you, what runs and what failed recently; or where the items of a pipeline stand."""
+    if pipeline is not None:
+        from statustui.cli.pipeline_status import show_pipeline
+
+        return show_pipeline(session, pipeline, start_date, end_date, times=times)
+    if start_date or end_date or times:
+        raise Stop(USAGE, "--start-date, --end-date and --times need --pipeline")
     return show_status(session, since)
 
 

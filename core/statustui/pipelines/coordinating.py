@@ -5,7 +5,7 @@ May block for its timeout, and raises ``StoreUnavailable``; reporting does neith
 
 import time
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from statustui.model.items import Failure, Item, ItemDetail, ItemEvent, ItemStep, PipelineSummary, StepSummary
@@ -29,9 +29,17 @@ _BATCH = 500
 class Coordinator:
     """Asks the store about one pipeline. Safe in threads; each process makes its own."""
 
-    def __init__(self, reporter: Reporter, lease_s: float = LEASE_S) -> None:
+    def __init__(self, reporter: Reporter, lease_s: float = LEASE_S, *, announce: bool = True) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            reporter: of the pipeline.
+            lease_s: seconds after which a claim is over that nobody renews.
+            announce: tell the store the definition first; False where it came from there.
+        """
         self.reporter = reporter
         """Writes the facts."""
+        self._announce = announce
         self.desk = Desk(reporter)
         self._keeper = Keeper(self.desk, lease_s)
 
@@ -70,11 +78,7 @@ class Coordinator:
 
     def item(self, key: object) -> Item | None:
         """One item; None when the store does not know it."""
-        from statustui.store import item_reads
-
-        with self._asking() as store:
-            found = item_reads.overall_many(store, self.name, [values.key(key)])
-        return found.get(values.key(key))
+        return self.items([key]).get(values.key(key))
 
     def items(self, keys: Iterable[object]) -> dict[str, Item]:
         """Several items by key, in one query for each five hundred; unknown ones are left out."""
@@ -82,7 +86,7 @@ class Coordinator:
 
         wanted = [values.key(key) for key in keys]
         found: dict[str, Item] = {}
-        with self._asking() as store:
+        with self._asking() as store, suppress(item_reads.NoSuchPipeline):
             for at in range(0, len(wanted), _BATCH):
                 found |= item_reads.overall_many(store, self.name, wanted[at : at + _BATCH])
         return found
@@ -286,7 +290,8 @@ class Coordinator:
     # --- how it is done ----------------------------------------------------------------------------------------------
 
     def _asking(self) -> AbstractContextManager["Store"]:
-        self.reporter.announce()
+        if self._announce:
+            self.reporter.announce()
         return self.desk.open()
 
     def key_of(self, step: str) -> str:

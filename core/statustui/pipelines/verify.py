@@ -1,7 +1,6 @@
 """Does what the store says agree with the files that are there?"""
 
 import glob
-import os
 import re
 import string
 import time
@@ -182,7 +181,7 @@ def _expression(pattern: str) -> str:
         if name is not None:
             made += "(?P<key>[^/]+)" if first else "(?P=key)"
             first = False
-    return os.path.normpath(made) if made.startswith("./") else made
+    return made
 
 
 def _mend(coordinator: Coordinator, result: Verified) -> None:
