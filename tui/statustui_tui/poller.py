@@ -24,6 +24,9 @@ TICK = 1.0
 """Least seconds between two frames while the store keeps changing, so that a busy store costs no more to draw."""
 SAMPLE = 2.0
 """Seconds between two samples of the local process trees."""
+SHARE = 60.0
+"""Least time between two frames, as a multiple of the processor time that reading one took: a thousand running tasks
+are drawn every two or three seconds, twenty every second."""
 REST = 4.0
 """Rest at least this many times as long as the reading took."""
 RETRY_MOST = 5.0
@@ -104,6 +107,7 @@ class Poller:
         self._usage: Mapping[str, Usage] = {}
         self._token: object = None
         self._posted = 0.0
+        self._least = TICK
         self._sampled = 0.0
         self._detailed: tuple[tuple[str, int] | None, object, float] = (None, None, 0.0)
 
@@ -189,10 +193,12 @@ class Poller:
             return
         token = self._source.token()
         changed = token != self._token or self._snapshot is None
-        due = now - self._posted >= TICK
+        due = now - self._posted >= self._least
         if (changed and due) or self._force:
             self._force = False
+            began = time.thread_time()
             self._snapshot = self._source.snapshot()
+            self._least = max(TICK, SHARE * (time.thread_time() - began))
             self._token = token
             self._sample(now)
             self._send(now, changed=True)
