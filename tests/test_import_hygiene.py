@@ -1,0 +1,67 @@
+"""What a program, the wrapper and the command line load: nothing that they do not need."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.recording import environment
+
+HEAVY = {"sqlalchemy", "textual", "psutil", "subprocess", "asyncio", "click", "pydantic", "alembic", "watchfiles"}
+
+
+def loaded(*command: str) -> set[str]:
+    """Top-level names of all modules that ``python …`` imports, by the interpreter's own account."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *command],
+        env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert "statustui" in names
+    return names
+
+
+@pytest.fixture(scope="module")
+def bare() -> set[str]:
+    """What the interpreter and this environment load by themselves (editable installs, ``.pth`` files)."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*{name.partition('.')[0] for name in sys.modules})"],
+        env=os.environ, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import statustui",
+        "from statustui import *",
+        "from statustui.script import *; track_init('x'); genter('a'); gexit(); track_finish()",
+        "import statustui\nwith statustui.run('x') as run:\n for n in run.track([1, 2]): run.log('a')",
+        "from statustui import Pipeline, Step",
+    ],
+)
+def test_a_program_loads_neither_database_nor_terminal(code: str, env: Path, bare: set[str]) -> None:
+    assert not loaded("-c", code) & HEAVY - bare
+
+
+def test_the_wrapper_is_answered_before_the_command_line_is_loaded(env: Path, bare: set[str]) -> None:
+    names = loaded("-m", "statustui", "run", "--", "true")
+    assert not names & (HEAVY | {"dataclasses", "typing", "inspect", "logging", "argparse", "tomllib"}) - bare
+
+
+def test_help_loads_the_command_line_and_no_more(env: Path, bare: set[str]) -> None:
+    names = loaded("-m", "statustui", "status", "--help")
+    assert "click" in names
+    assert not names & {"sqlalchemy", "textual", "psutil", "asyncio", "pydantic", "alembic", "watchfiles"} - bare
+
+
+def test_packages_import_in_the_direction_of_the_design() -> None:
+    pytest.importorskip("importlinter", reason="needs import-linter (the extra dev)")
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
