@@ -225,6 +225,7 @@ def test_following_survives_rotation_and_truncation(env: Path) -> None:
 def test_a_rotated_log_is_found_by_its_inode(env: Path) -> None:
     from statustui.cli.logfile import last_lines, open_log
     from statustui.config import host_name, load
+    from statustui.store.open import open_store
     from support.histories import run
 
     path = env / "y.log"
@@ -232,6 +233,7 @@ def test_a_rotated_log_is_found_by_its_inode(env: Path) -> None:
     inode = path.stat().st_ino
     path.rename(env / "y.log.1")
     path.write_text("of somebody else\n")
+    open_store(load().store_url).close()
     log = open_log(run(host=host_name(), log_path=str(path), log_inode=inode, log_start=0), load())
     assert last_lines(log, 5) == [b"mine"]
     assert log.note is not None

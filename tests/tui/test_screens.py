@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from statustui.journal import launch
 from statustui_tui.sources import Lost, Process, Usage
 from support import tui
 from support.pictures import same_picture
@@ -42,7 +43,10 @@ async def test_screen_in_ascii(screen: str, tmp_path: Path, zone: None) -> None:
 
 async def picture(screen: str, size: tuple[int, int], tmp_path: Path, *, ascii_only: bool) -> str:
     made = tui.FakeSource(tui.empty()) if screen == "empty" else source(tmp_path, screen)
-    app = tui.monitor(made, ascii_only=ascii_only)
+    for run in made.now.ended if screen == "log" else ():
+        # Whose log it is says the launch file of its user; the store alone is not believed.
+        launch.write(str(tmp_path), run.run_id, argv=["etl"], cwd="/", log_path=run.log_path)
+    app = tui.monitor(made, ascii_only=ascii_only, state_dir=str(tmp_path))
     async with app.run_test(size=size) as pilot:
         await tui.ready(pilot)
         main = app.main

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from statustui.cli.session import NO, Stop
 from statustui.config import Settings, host_name
+from statustui.control.elsewhere import there
+from statustui.control.logs import LogDistrusted, log_path
 from statustui.model.run import Run
 
 _BLOCK = 65_536
@@ -40,15 +42,18 @@ class OpenLog:
 def open_log(run: Run, settings: Settings) -> OpenLog:
     """Open the log of a run.
 
-    The path comes from the run's launch file, which only its owner can write; that of the store is believed only for
-    a regular file of this very user, since whoever writes to the store could name any file.
+    The path comes from the run's launch file, which only its owner can write (``control.logs``); whatever names it,
+    only a regular file of this very user is opened.
 
     Raises:
         Stop: there is no log, or none that may be read from here.
     """
     if run.host is not None and run.host != host_name():
-        raise Stop(NO, f"the log of {run.id} is on {run.host}: ssh {run.host} statustui tail {run.id}")
-    path = _launch_log(run, settings) or run.log_path
+        raise Stop(NO, f"the log of {run.id} is on {run.host}: {there(run.host, settings, 'tail', run.id)}")
+    try:
+        path = log_path(run, settings)
+    except LogDistrusted as error:
+        raise Stop(NO, str(error)) from error
     if not path:
         raise Stop(NO, f"run {run.id} has no log that is known; statustui show {run.id} has its last lines if any")
     if not os.path.isabs(path) or any(_under(os.path.realpath(path), place) for place in _FORBIDDEN):
@@ -63,16 +68,6 @@ def open_log(run: Run, settings: Settings) -> OpenLog:
         path, note = other, f"rotated to {other}"
         fd = _open_file(path, run.id)
     return OpenLog(path=path, fd=fd, start=start, end=end, note=note)
-
-
-def _launch_log(run: Run, settings: Settings) -> str | None:
-    from statustui.journal import launch
-
-    try:
-        found = launch.read(settings.state_dir, run.run_id).get("log_path")
-    except launch.LaunchError:
-        return None
-    return found if isinstance(found, str) else None
 
 
 def _under(path: str, place: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from statustui.control.elsewhere import as_user, there
 from statustui.errors import StatustuiError
 from statustui.journal import launch
 from statustui.journal.files import make_private_dirs, open_private
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Variables that change what a program loads or runs are never taken from a record.
-_NEVER = ("PATH", "BASH_ENV", "ENV", "IFS", "SHELLOPTS", "PS4", "NODE_OPTIONS", "HOME", "USER", "LOGNAME", "SHELL")
+_NEVER = (
+    "PATH", "BASH_ENV", "ENV", "IFS", "SHELLOPTS", "PS4", "NODE_OPTIONS", "HOME", "USER", "LOGNAME", "SHELL",
+    "PROMPT_COMMAND", "ZDOTDIR", "GCONV_PATH", "GLIBC_TUNABLES", "OPENSSL_CONF",
+)  # fmt: skip
 _NEVER_PREFIXES = ("LD_", "DYLD_", "PYTHON", "PERL5", "RUBY", "GIT_", "BASH_FUNC_", "JAVA_TOOL")
 _OURS = ("STATUSTUI_DRAINER", "STATUSTUI_EXIT_WAIT")
 _CLAIM_S = 30.0
@@ -95,10 +99,11 @@ def plan(
 
         settings = config.load()
     empty = RetryPlan(run_id=run.run_id, new_run_id=new_id(), attempt=run.attempt + 1, state_dir=state_dir)
-    refusal = _elsewhere(run, settings) or (None if force else _busy(state_dir, run, open_runs)) or _as_root(settings)
-    if refusal is not None:
-        return _with(empty, refusal=refusal)
     try:
+        busy = None if force else _busy(state_dir, run, open_runs)
+        refusal = _elsewhere(run, settings) or busy or _as_root(settings)
+        if refusal is not None:
+            return _with(empty, refusal=refusal)
         record = launch.read(state_dir, run.run_id)
     except StatustuiError as error:
         return _with(empty, refusal=str(error))
@@ -151,7 +156,7 @@ def _launch(plan: RetryPlan, by: str, argv: Sequence[str]) -> None:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-c", _START, package, *plan.options),
-                *("--run-id", plan.new_run_id, "--asked-by", by, "--", *argv),
+                *("--run-id", plan.new_run_id, f"--asked-by={by or 'somebody'}", "--", *argv),
             ],
             cwd=plan.cwd,
             env={**plan.env, "STATUSTUI_ATTEMPT": f"{plan.new_run_id}:{plan.attempt}:{plan.run_id}"},
@@ -174,13 +179,10 @@ def _with(plan: RetryPlan, **changes: Any) -> RetryPlan:
 
 def _elsewhere(run: "Run", settings: "Settings") -> str | None:
     """The way to where it can be done, when it can not be done here."""
-    foreign_user = run.user is not None and run.user != user_name()
-    sudo = f"sudo -u {shlex.quote(run.user or '')} " if foreign_user else ""
-    again = f"{sudo}statustui retry {run.id}"
+    foreign = run.user if run.user is not None and run.user != user_name() else None
     if run.host is not None and run.host != host_name():
-        name = settings.ssh.get(run.host, run.host)
-        return f"it ran on {run.host}: ssh {shlex.quote(name)} {again}"
-    return f"it is {run.user}'s: {again}" if foreign_user else None
+        return f"it ran on {run.host}: {there(run.host, settings, 'retry', run.id, foreign)}"
+    return f"it is {foreign}'s: {as_user(foreign)}statustui retry {run.id}" if foreign is not None else None
 
 
 def _busy(state_dir: str, run: "Run", open_runs: "Sequence[Run]") -> str | None:
@@ -212,7 +214,8 @@ def _gone(record: Mapping[str, Any], argv: Sequence[str], cwd: str) -> str | Non
         return f"it was started on {record['host']}, this is {host_name()}"
     if not os.path.isdir(cwd):
         return f"its directory is gone: {cwd}"
-    if "/" in argv[0] and not os.access(argv[0], os.X_OK):
+    program = os.path.join(cwd, argv[0])
+    if "/" in argv[0] and not (os.path.isfile(program) and os.access(program, os.X_OK)):
         return f"its program is gone: {argv[0]}"
     return None
 
@@ -284,8 +287,11 @@ def _claimed(state_dir: str, run_id: str) -> str | None:
     path = _claim_path(state_dir, run_id)
     try:
         age = time.time() - os.stat(path, follow_symlinks=False).st_mtime
-        with open(path, encoding="utf-8", errors="replace") as file:
-            by, _, new = file.read(500).partition("\n")
+        fd = open_private(path, os.O_RDONLY)
+        try:
+            by, _, new = os.read(fd, 500).decode("utf-8", "replace").partition("\n")
+        finally:
+            os.close(fd)
     except OSError:
         return None
     return f"{by} started {new[:13]} {max(0, age):.0f} s ago" if age < _CLAIM_S else None

@@ -32,6 +32,8 @@ VERSION = 1
 """Version of the format that this reader knows."""
 _BLOCK = 1 << 20
 _RAW = 4096
+# A block of the shortest lines must not become a hundred megabytes of objects.
+_MOST_LINES = 20_000
 # What JSON allows and a store does not: NUL, lone surrogates, numbers that are no double or no 64-bit integer.
 _UNSAFE = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE]\+?\d{3}|\d{19}")
 
@@ -189,7 +191,7 @@ class JournalReader:
         try:
             size = min(found.st_size, SPAN)
             at = start
-            while at < size and (at - start < limit or not lines):
+            while at < size and (at - start < limit or not lines) and len(lines) < _MOST_LINES:
                 chunk = os.pread(fd, min(max(limit, 2 * MAX_LINE), size - at), at)
                 if not chunk:
                     break
@@ -198,7 +200,7 @@ class JournalReader:
                 if used == 0 and not whole:
                     used = self._skip_long(fd, at, size, base, lines)
                 at += used
-                if whole:
+                if whole and len(lines) < _MOST_LINES:
                     break
             return at - start, sealed and at >= size, at >= size
         finally:
@@ -207,7 +209,7 @@ class JournalReader:
     def _split(self, chunk: bytes, at: int, whole: bool, final: bool, lines: list[Line]) -> int:
         """Add the lines of *chunk*, which begins at offset *at*; returns the bytes used."""
         used = 0
-        while used < len(chunk):
+        while used < len(chunk) and len(lines) < _MOST_LINES:
             end = chunk.find(b"\n", used)
             last = end < 0
             if last:

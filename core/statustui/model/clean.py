@@ -1,5 +1,6 @@
 """Values from outside, made fit to be stored: what is wrong is cut, clamped or left out, and never raises."""
 
+import json
 import math
 from typing import Any
 
@@ -79,6 +80,17 @@ def plain(value: object, depth: int = _MAX_DEPTH) -> Any:
     if depth and isinstance(value, list | tuple):
         return [plain(item, depth - 1) for item in value[:_MAX_ENTRIES]]
     return text(value)
+
+
+def small(value: object, longest: int = 4_096) -> dict[str, Any]:
+    """*value* as a JSON object of short entries: many such are merged, and none may make a row of many megabytes."""
+    found = mapping(value)
+    for key, item in found.items():
+        if isinstance(item, str):
+            found[key] = text(item, longest)
+        elif isinstance(item, dict | list) and len(json.dumps(item)) > longest:
+            found[key] = "…"
+    return found
 
 
 def mapping(value: object) -> dict[str, Any]:

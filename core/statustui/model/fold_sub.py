@@ -9,6 +9,7 @@ from statustui.model.status import RunStatus, SubtaskStatus
 
 _NAME = 500
 _MESSAGE = 4_096
+_INNER = 200
 _CLOSING = {
     RunStatus.FINISHED: SubtaskStatus.COMPLETED,
     RunStatus.FAILED: SubtaskStatus.FAILED,
@@ -131,7 +132,7 @@ def fill(sub: SubState, values: Record) -> None:
     if "message" in values:
         sub.message = clean.text(values["message"], _MESSAGE)
     if values.get("inner"):
-        sub.inner = {**sub.inner, **clean.mapping(values["inner"])}
+        sub.inner = dict(list({**sub.inner, **clean.small(values["inner"])}.items())[-_INNER:])
 
 
 def _counts_late(state: RunState, writer: WriterState) -> bool:

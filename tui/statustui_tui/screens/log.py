@@ -1,5 +1,6 @@
 """The Log screen: the log of one run, with a heading that says whose it is."""
 
+import os
 from typing import Any, ClassVar
 
 from textual import events
@@ -30,6 +31,8 @@ class LogScreen(ActingScreen):
         self.run = run
         self.detail: RunDetail | None = None
         self.frame: Frame | None = None
+        self.distrusted: str | None = None
+        """Why the log that the store names is not opened."""
         self._generation = 0
 
     def compose(self) -> ComposeResult:
@@ -41,11 +44,12 @@ class LogScreen(ActingScreen):
 
     def _body(self) -> LogView | Sheet:
         run = self.run
-        if not run.log_path:
+        path = self._log()
+        if path is None:
             return Sheet([Content("")], id="no-log")
         error = run.error_message or run.error_type if run.status.bad else None
         return LogView(
-            run.log_path,
+            path,
             start=run.log_start or 0,
             end=run.log_end,
             inode=run.log_inode,
@@ -53,6 +57,17 @@ class LogScreen(ActingScreen):
             ascii=self.monitor.ascii_only,
             id="log",
         )
+
+    def _log(self) -> str | None:
+        """The log file; None when there is none, or only somebody else's word for one."""
+        from statustui.control.logs import LogDistrusted, log_path
+
+        try:
+            path = log_path(self.run, self.monitor.settings)
+        except LogDistrusted as error:
+            self.distrusted = str(error)
+            return None
+        return path if path is not None and os.path.isabs(path) else None
 
     @property
     def log_view(self) -> LogView | None:
@@ -118,12 +133,16 @@ class LogScreen(ActingScreen):
         self.refresh_bindings()
 
     def _tail(self, detail: RunDetail) -> list[Content]:
-        if not detail.log_tail:
-            return [
+        if self.distrusted is not None:
+            said = [Content(""), Content.styled(f"  {render.clean(self.distrusted)}", DIM), Content("")]
+        elif not detail.log_tail:
+            said = [
                 Content(""),
                 Content.styled("  This run has no log file. Start it with: statustui run -- COMMAND", DIM),
             ]
-        return [render.content(line) for line in detail.log_tail]
+        else:
+            said = []
+        return [*said, *map(render.content, detail.log_tail)]
 
     def _head(self) -> None:
         if not self.up:

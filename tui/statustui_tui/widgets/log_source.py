@@ -145,9 +145,11 @@ def _of_inode(path: str, inode: int | None) -> str:
     with contextlib.suppress(OSError):
         if os.stat(path, follow_symlinks=False).st_ino == inode:
             return path
+    stem = os.path.splitext(os.path.basename(path))[0]
     with contextlib.suppress(OSError), os.scandir(os.path.dirname(path) or ".") as entries:
         for _, entry in zip(range(5000), entries, strict=False):
-            if entry.inode() == inode and entry.is_file(follow_symlinks=False):
+            # The inode is the store's word: only a name that a rotation gives is believed.
+            if entry.inode() == inode and entry.name.startswith(stem) and entry.is_file(follow_symlinks=False):
                 return entry.path
     return path
 
