@@ -373,11 +373,11 @@ class FakeActions:
         return Outcome(ok=True, text="acknowledged")
 
 
-def settings(**fields: Any) -> Settings:
+def settings(state_dir: str = "/tmp/statustui-none", **fields: Any) -> Settings:
     return Settings(
         "sqlite:////home/etl/.local/state/statustui/status.db",
         "default",
-        "/tmp/statustui-none",
+        state_dir,
         drainer="off",
         **fields,
     )
