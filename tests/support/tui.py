@@ -9,10 +9,12 @@ from typing import Any
 from textual.pilot import Pilot
 
 from statustui.config import Settings
+from statustui.model.items import Item, ItemDetail
 from statustui.model.run import Event, Host, Request, Run, RunDetail, Snapshot, Subtask, TaskStats
 from statustui.model.status import RequestKind, RequestState, RunStatus, SubtaskStatus
 from statustui_tui.actions import Outcome, Plan
 from statustui_tui.app import Clock, Monitor, Place
+from statustui_tui.items_source import Board, Items
 from statustui_tui.sources import Frame, Lost, Process, Usage
 
 NOW = datetime(2026, 3, 14, 2, 4, 12, tzinfo=UTC)
@@ -284,6 +286,25 @@ def detail_of(run: Run) -> RunDetail:
     )
 
 
+class NoItems:
+    """A store without pipelines."""
+
+    def board(self) -> Board:
+        return Board()
+
+    def page(self, *asked: Any, **options: Any) -> list[Item]:
+        return []
+
+    def count(self, *asked: Any, **options: Any) -> int:
+        return 0
+
+    def item(self, pipeline: str, key: str) -> ItemDetail | None:
+        return None
+
+    def of_run(self, run_id: str) -> list[tuple[Item, str]]:
+        return []
+
+
 class FakeSource:
     """Gives what a test puts into it."""
 
@@ -297,6 +318,7 @@ class FakeSource:
         self.reads = 0
         self.opened = 0
         self.closed = threading.Event()
+        self.items: Items = NoItems()
 
     def _check(self) -> None:
         self.threads.add(threading.current_thread().name)

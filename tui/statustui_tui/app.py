@@ -19,7 +19,7 @@ from textual.driver import Driver
 from statustui.model.run import Run
 from statustui.model.times import utc_now
 from statustui_tui import theme
-from statustui_tui.poller import Arrived, DetailArrived, Found, Poller, StoreLost
+from statustui_tui.poller import Answered, Arrived, DetailArrived, Found, Poller, StoreLost
 from statustui_tui.screens.header import Trouble, short_store
 from statustui_tui.screens.monitor import MonitorScreen
 from statustui_tui.screens.view import now_of
@@ -238,6 +238,10 @@ class Monitor(App[int]):
         future = self._finding.pop(message.generation, None)
         if future is not None and not future.done():
             future.set_result(message.runs)
+
+    def on_answered(self, message: Answered) -> None:
+        """Hand an answer to the screen that asked."""
+        message.hand_over()
 
     def on_app_blur(self, event: events.AppBlur) -> None:
         """Look less often."""

@@ -6,14 +6,18 @@ It asks the change token first, many times a second, and reads a snapshot only w
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from textual.message import Message
 
 from statustui.model.run import Run, RunDetail, Snapshot
+from statustui_tui.items_source import Board
 from statustui_tui.sources import Frame, Lost, Process, Source, Usage
 
+T = TypeVar("T")
 LOOK = 0.2
 """Seconds between two looks at the change token."""
 LOOK_STILL = 0.5
@@ -84,6 +88,14 @@ class Found(Message):
     runs: tuple[Run, ...]
 
 
+@dataclass
+class Answered(Message):
+    """The answer to a question of a screen."""
+
+    hand_over: Callable[[], None]
+    """Gives it to who asked; called by the application."""
+
+
 class Poller:
     """Reads a `Source` in its own daemon thread and posts messages.
 
@@ -102,9 +114,11 @@ class Poller:
         self._force = False
         self._detail: tuple[str, int] | None = None
         self._search: tuple[str, int] | None = None
+        self._questions: deque[Callable[[], Message]] = deque()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
         self._snapshot: Snapshot | None = None
         self._usage: Mapping[str, Usage] = {}
+        self._board = Board()
         self._token: object = None
         self._posted = 0.0
         self._least = TICK
@@ -149,6 +163,19 @@ class Poller:
         self._search = (text, generation)
         self._wake.set()
 
+    def ask(self, call: Callable[[Source], T], then: Callable[[T], None]) -> None:
+        """Ask the store something once, between two looks; *then* gets the answer where messages are handled.
+
+        A question that meets a lost store is not answered: the next frame is the time to ask again.
+        """
+
+        def answer() -> Message:
+            value = call(self._source)
+            return Answered(lambda: then(value))
+
+        self._questions.append(answer)
+        self._wake.set()
+
     # In the thread
 
     def _run(self) -> None:
@@ -189,6 +216,8 @@ class Poller:
         if self._search is not None:
             (text, generation), self._search = self._search, None
             self._post(Found(generation=generation, runs=tuple(self._source.find(text))))
+        while self._questions:
+            self._post(self._questions.popleft()())
         if self._paused and not self._force:
             return
         token = self._source.token()
@@ -198,6 +227,7 @@ class Poller:
             self._force = False
             began = time.thread_time()
             self._snapshot = self._source.snapshot()
+            self._board = self._source.items.board()
             self._least = max(TICK, SHARE * (time.thread_time() - began))
             self._token = token
             self._sample(now)
@@ -215,7 +245,7 @@ class Poller:
     def _send(self, now: float, *, changed: bool) -> None:
         assert self._snapshot is not None
         self._posted = now
-        self._post(Arrived(frame=Frame(snapshot=self._snapshot, usage=self._usage), changed=changed))
+        self._post(Arrived(frame=Frame(snapshot=self._snapshot, usage=self._usage, board=self._board), changed=changed))
 
     def _look_closer(self, token: object, now: float) -> None:
         want = self._detail

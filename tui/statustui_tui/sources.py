@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from statustui.model.run import Run, RunDetail, Snapshot
+from statustui_tui.items_source import Board, Items, StoreItems
 
 if TYPE_CHECKING:
     from statustui.config import Settings
@@ -57,10 +58,16 @@ class Frame:
     snapshot: Snapshot
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By run_id, for the local runs that are proven to be alive; fresher than the stored samples."""
+    board: Board = field(default_factory=Board)
+    """The pipelines."""
 
 
 class Source(Protocol):
     """What the poller reads. Every method may raise `Lost`, and all are called from one thread."""
+
+    @property
+    def items(self) -> Items:
+        """What is asked about pipelines and items."""
 
     def open(self) -> None:
         """Connect; called again after a loss."""
@@ -96,6 +103,7 @@ class StoreSource:
         self._sampler: Sampler | None = None
         self._cpu: dict[int, float] = {}
         self._cpu_at = 0.0
+        self.items = StoreItems(self._need, self._guard)
 
     def open(self) -> None:
         """Connect. SQLAlchemy is imported here, in the poller's thread, after the first paint."""

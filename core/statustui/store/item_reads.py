@@ -146,6 +146,7 @@ def items(
     *,
     sort: ItemSort = ItemSort.KEY,
     reverse: bool = False,
+    skip: int = 0,
 ) -> list[Item]:
     """A page of the items that match.
 
@@ -156,6 +157,7 @@ def items(
         after: the last item of the page before; None = the first page.
         sort: the order.
         reverse: backwards; with *after* that is the page before it.
+        skip: leave out so many first, to jump into the middle of a list; the further, the dearer.
 
     Raises:
         NoSuchPipeline: there is no such pipeline.
@@ -165,11 +167,27 @@ def items(
         where = selector.conditions(pipeline.id, _numbers(pipeline))
         where += beyond(sort, after, reverse=reverse, nulls_low=store.dialect == "sqlite")
         statement = select(items_table).where(*where).order_by(*order(sort, reverse=reverse)).limit(limit)
+        if skip:
+            statement = statement.offset(skip)
         return _items(connection, pipeline, connection.execute(statement).mappings().all())
 
 
-def count(store: Store, selector: ItemSelector) -> int:
+def count(
+    store: Store,
+    selector: ItemSelector,
+    *,
+    before: Item | None = None,
+    sort: ItemSort = ItemSort.KEY,
+    reverse: bool = False,
+) -> int:
     """How many items match.
+
+    Args:
+        store: the store.
+        selector: which.
+        before: count only those that come before this item: its place in the list, from 0.
+        sort: the list's order.
+        reverse: whether the list goes backwards.
 
     Raises:
         NoSuchPipeline: there is no such pipeline.
@@ -177,6 +195,10 @@ def count(store: Store, selector: ItemSelector) -> int:
     with store.read() as connection:
         pipeline = pipeline_of(store, connection, selector.pipeline)
         where = selector.conditions(pipeline.id, _numbers(pipeline))
+        if before is not None:
+            where += beyond(sort, before, reverse=not reverse, nulls_low=store.dialect == "sqlite")
+        elif sort is ItemSort.FAILED:
+            where.append(items_table.c.failed_at.is_not(None))
         return int(connection.execute(select(func.count()).select_from(items_table).where(*where)).scalar_one())
 
 

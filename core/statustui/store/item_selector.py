@@ -23,6 +23,8 @@ class ItemSort(StrEnum):
     """By the item's own date."""
     UPDATED = "updated"
     """By when it was last told of."""
+    STATUS = "status"
+    """By status, those of one status together."""
     FAILED = "failed"
     """By when it failed; others are left out."""
 
@@ -31,6 +33,7 @@ _COLUMNS: dict[ItemSort, tuple[ColumnElement[Any], ColumnElement[Any]]] = {
     ItemSort.KEY: (items.c.key, items.c.key),
     ItemSort.DATE: (items.c.date, items.c.key),
     ItemSort.UPDATED: (items.c.updated_at, items.c.id),
+    ItemSort.STATUS: (items.c.status, items.c.key),
     ItemSort.FAILED: (items.c.failed_at, items.c.id),
 }
 
@@ -52,6 +55,8 @@ class ItemSelector:
     text: str = ""
     """Part of the key."""
     updated_since: datetime | None = None
+    fingerprints: tuple[str, ...] = ()
+    """Kinds of their failures."""
 
     def conditions(self, pipeline: int, steps: Mapping[str, int]) -> list[ColumnElement[bool]]:
         """The same as conditions on ``items``.
@@ -75,6 +80,8 @@ class ItemSelector:
             found.append(items.c.date <= self.until)
         if self.text:
             found.append(items.c.key.icontains(self.text, autoescape=True))
+        if self.fingerprints:
+            found.append(items.c.fingerprint.in_(self.fingerprints))
         if self.updated_since is not None:
             found.append(items.c.updated_at >= self.updated_since)
         return found
@@ -105,6 +112,7 @@ def beyond(sort: ItemSort, after: Item | None, *, reverse: bool, nulls_low: bool
         ItemSort.KEY: (after.key, after.key),
         ItemSort.DATE: (after.date, after.key),
         ItemSort.UPDATED: (after.updated_at, after.id),
+        ItemSort.STATUS: (after.status.value, after.key),
         ItemSort.FAILED: (after.failed_at, after.id),
     }
     value, tie = values[sort]
