@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import escape, glob
 
 import click
 
@@ -81,6 +82,11 @@ def _store(session: Session) -> Iterator[Finding]:
         yield Finding(
             grade="bad", about="store", text=f"{path} is on a network file system, where SQLite's WAL is unsafe"
         )
+    if path.startswith("/"):
+        for aside in sorted(glob(f"{escape(path)}.corrupt-*")):
+            if not aside.endswith(("-wal", "-shm")):
+                text = f"was damaged and made again from the journals; for what is older: sqlite3 {aside} .recover"
+                yield Finding(grade="note", about="store", text=text)
     if not session.store_exists():
         others = [display_url(url) for url in known_stores() if url != without_password(settings.store_url)]
         hint = f"; you have used {', '.join(others[:3])}" if others else ""

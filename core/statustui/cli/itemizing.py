@@ -79,15 +79,15 @@ def item_filters(command: F) -> F:
     return command
 
 
-def selector(pipeline: PipelineInfo, keys: Sequence[str] = (), **options: Any) -> "ItemSelector":
+def selector(info: PipelineInfo, keys: Sequence[str] = (), /, **options: Any) -> "ItemSelector":
     """The selector that the options of ``item_selectors`` describe."""
     from statustui.store.item_selector import ItemSelector
 
     return ItemSelector(
-        pipeline=pipeline.name,
+        pipeline=info.name,
         keys=tuple(keys),
         statuses=tuple(options.get("status") or ()),
-        steps=tuple(step_of(pipeline, one).key for one in options.get("step") or ()),
+        steps=tuple(step_of(info, one).key for one in options.get("step") or ()),
         kinds=tuple(options.get("kind") or ()),
         since=options.get("since"),
         until=options.get("until"),

@@ -18,7 +18,7 @@ from statustui.cli.itemizing import (
 )
 from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared
 from statustui.cli.shapes import VERSION
-from statustui.model.items import Failure, Item, PipelineInfo
+from statustui.model.items import Failure, Item, ItemDetail, PipelineInfo
 from statustui.model.status import RunStatus
 from statustui.pipelines.retrying import MAX_RETRIES, may_retry
 
@@ -70,8 +70,8 @@ def retry(
         run_id = max(found, key=lambda one: one.at).run_id
         _announce_failures(session, info, able, left)
         if dry_run or not able:
-            _told(session, info, "retry", [(one.key, one.step.key) for one in able], left, store, dry_run=True,
-                  run_id=run_id)  # fmt: skip
+            places = [(one.key, one.step.key) for one in able]
+            _told(session, info, "retry", places, left, store, dry_run=dry_run, run_id=run_id)
             return OK if able else NO
         session.confirm(f"Retry {len(able)}?", yes=yes)
         from statustui.control.actor import actor
@@ -119,8 +119,7 @@ def reset(
             session.confirm(f"Reset {len(found)}?", yes=yes)
         from statustui.control.actor import actor
 
-        steps = detail_of(store, info.name, found[0].key).steps
-        run_id = next((one.run_id for one in steps if one.step.key == wanted.key), None)
+        run_id = _last_run(detail_of(store, info.name, item.key) for item in found[:_SHOWN])
         done: list[tuple[str, str]] = []
         for item in found:
             if dry_run:
@@ -180,6 +179,12 @@ def skip(
                 done.append((item.key, key or ""))
         _told(session, info, "skip", done, (), store, dry_run=dry_run)
     return OK
+
+
+def _last_run(details: Iterable[ItemDetail]) -> str | None:
+    """The run that last worked at any of these items."""
+    runs = [(step.started_at, step.run_id) for one in details for step in one.steps if step.started_at and step.run_id]
+    return max(runs)[1] if runs else None
 
 
 def _done(item: Item, step: str) -> bool:

@@ -169,7 +169,7 @@ class _Page:
 
     def _subtask_row(self, one: Subtask) -> list[Span]:
         unit = f" {one.unit}" if one.unit else ""
-        done = "" if one.items_complete is None else f"{one.items_complete:,}{unit}"
+        done = f"{one.items_complete:,}{unit}" if one.items_complete else ""
         if one.items_total is not None:
             done = f"{one.items_complete or 0}/{one.items_total}{unit}"
         took = one.duration_s
