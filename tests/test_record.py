@@ -395,6 +395,42 @@ def test_a_traceback_has_no_local_variables(state_dir: Path) -> None:
     assert "raise ValueError" in detail
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [("FAILED", "failed"), ("failure", "failed"), ("success", "completed"), ("Skipped", "skipped"), (None, "completed")],
+)
+def test_a_subtask_ends_with_the_words_of_older_code_too(said: str | None, status: str, state_dir: Path) -> None:
+    with statustui.run("x") as run:
+        sub = run.subtask("part")
+        if said is None:
+            sub.end()
+        else:
+            sub.end(said)
+    assert only_run(state_dir).named("part").status == status
+
+
+def test_a_loop_that_is_cancelled_ends_its_subtask_as_cancelled(state_dir: Path) -> None:
+    async def forever() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(60)
+
+    async def work() -> None:
+        async with statustui.run("x") as run:
+            async for _ in run.track(forever(), "loop", total=3):
+                pass
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    run = only_run(state_dir)
+    assert (run.end["status"], run.named("loop").status, run.named("loop").complete) == ("cancelled", "cancelled", 1)
+
+
 def test_failures_of_one_kind_have_one_fingerprint(state_dir: Path) -> None:
     for n, key in enumerate(("FIPS", "NAME")):
         with pytest.raises(KeyError), statustui.run("x") as run, run.subtask(f"Load file {n}"):

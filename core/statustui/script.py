@@ -217,7 +217,7 @@ def _maybe_end_run(run: Run, status: object) -> None:
     elif word is RunStatus.FAILED:
         run.fail(run.message or "the script reported a failure")
     elif word is RunStatus.CANCELLED:
-        run._end("cancelled")
+        run._end(word)
     if not word.open:
         _script.open.clear()
 

@@ -13,6 +13,7 @@ from statustui.control.streams import FILE, Plan
 from statustui.errors import StatustuiError
 from statustui.journal.writer import Writer
 from statustui.model.stage import DEFAULT_PREFIXES, stage_of
+from statustui.model.status import RunStatus
 from statustui.record import context
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Report:
         """Record a command that could not be executed."""
         self.started(os.getpid(), log)
         self._end(
-            "failed", exit_code=status, error=self._error(type(error).__name__, f"{error.filename}: {error.strerror}")
+            RunStatus.FAILED, exit_code=status, error=self._error(type(error).__name__, f"{error.filename}: {error.strerror}")
         )
 
     def ended(self, status: int, log: Log, *, asked: bool, log_failed: bool) -> None:
@@ -197,17 +198,17 @@ class Report:
         code = None if number is not None else os.WEXITSTATUS(status)
         fields: dict[str, Any] = {"exit_code": code, "signal": number, "log_end": log.end()}
         if code == 0:
-            self._end("finished", **fields)
+            self._end(RunStatus.FINISHED, **fields)
             return
         asked = asked or was_asked(self.settings.state_dir, self.origin.run_id)
         lines = [self._redacted(line) for line in log.last_lines()]
         fields["log_tail"] = lines
         if number in _CANCELS or (asked and (number in (None, signal.SIGKILL))):
-            self._end("cancelled", **fields)
+            self._end(RunStatus.CANCELLED, **fields)
             return
         said = f"exit status {code}" if number is None else f"killed by {_signal_name(number)}"
         last = tail.telling(lines)
-        self._end("failed", error=self._error(said, last or said), **fields)
+        self._end(RunStatus.FAILED, error=self._error(said, last or said), **fields)
 
     def close(self) -> None:
         """End the journal; in a container that ends with us, wait until it is in the store."""
@@ -229,9 +230,9 @@ class Report:
             ensure_drainer(self._spool)
             acks.wait(self._writer, wait)
 
-    def _end(self, status: str, **fields: Any) -> None:
+    def _end(self, status: RunStatus, **fields: Any) -> None:
         duration = time.monotonic() - self._began
-        self._writer.fact("run.end", self.origin.run_id, status=status, duration=duration, **fields)
+        self._writer.fact("run.end", self.origin.run_id, status=status.value, duration=duration, **fields)
 
     def _error(self, kind: str, message: str) -> dict[str, Any]:
         from statustui.model.fingerprint import fingerprint

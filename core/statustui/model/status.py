@@ -1,14 +1,17 @@
 """The status words. One Enum for each kind of thing, used by writers and readers alike."""
 
 from enum import Enum, StrEnum
-from typing import Self
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class _Status(StrEnum):
     """Lower-case status words that also accept other letter cases and the synonyms of older code."""
 
     @classmethod
-    def _missing_(cls, value: object) -> Self | None:
+    def _missing_(cls, value: object) -> "Self | None":
         if not isinstance(value, str):
             return None
         word = value.strip().lower()

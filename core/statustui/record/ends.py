@@ -3,6 +3,7 @@
 import sys
 
 from statustui.model import values
+from statustui.model.status import RunStatus, SubtaskStatus
 from statustui.record import border, state
 
 TYPE_CHECKING = False
@@ -19,28 +20,30 @@ _HUGE = 1_000_000
 _CANCELS = ("KeyboardInterrupt", "CancelledError")
 
 
-def status_of(error: BaseException | None) -> tuple[str, int | None]:
+def status_of(error: BaseException | None) -> tuple[RunStatus, int | None]:
     """The (run status, exit code) that leaving a block by *error* stands for."""
     if error is None or isinstance(error, GeneratorExit):
-        return "finished", None
+        return RunStatus.FINISHED, None
     if isinstance(error, SystemExit):
         code = error.code
         if code is None or code is False or (isinstance(code, int) and code == 0):
-            return "finished", None if code is None else 0
-        return "failed", code & 0xFF if isinstance(code, int) else 1
+            return RunStatus.FINISHED, None if code is None else 0
+        return RunStatus.FAILED, code & 0xFF if isinstance(code, int) else 1
     if any(kind.__name__ in _CANCELS for kind in type(error).__mro__):
-        return "cancelled", None
-    return "failed", None
+        return RunStatus.CANCELLED, None
+    return RunStatus.FAILED, None
 
 
-def of_subtask(sub: "Subtask", error: BaseException | None) -> tuple[str, str | None]:
+def of_subtask(sub: "Subtask", error: BaseException | None) -> tuple[SubtaskStatus, str | None]:
     """The (subtask status, error text) for a block that was left by *error*; remembers where it came from."""
     status, _ = status_of(error)
-    if status == "finished":
-        return "completed", None
+    if status is RunStatus.FINISHED:
+        return SubtaskStatus.COMPLETED, None
     if sub._run._failed is None or sub._run._failed[0] != id(error):
         sub._run._failed = (id(error), sub.number, sub.name)
-    return status, None if error is None or status == "cancelled" else headline(error)
+    if status is RunStatus.CANCELLED:
+        return SubtaskStatus.CANCELLED, None
+    return SubtaskStatus.FAILED, None if error is None else headline(error)
 
 
 def type_name(error: BaseException) -> str:
@@ -172,7 +175,7 @@ def _chain_quitter() -> None:
         _exit_called = (code, facts)
         previous(self, code)
 
-    kind.__call__ = call  # type: ignore[assignment, method-assign]
+    kind.__call__ = call  # type: ignore[method-assign]
 
 
 def close_open(error: BaseException | None, exit_code: int | None = None) -> None:

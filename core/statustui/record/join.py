@@ -13,16 +13,21 @@ joined: str | None = None
 """The wrapper's run that this program has joined: later runs are its children."""
 
 
-def take_join() -> str | None:
-    """The run to join, if this process is the direct child of the wrapper that offers it. Used once."""
+def take_join(parent: int | None = None) -> str | None:
+    """The run to join, if this process is the direct child of the wrapper that offers it. Used once.
+
+    Args:
+        parent: pid of the wrapper's child's parent, where this process only speaks for that child.
+    """
     global joined
+    parent = os.getppid() if parent is None else parent
     token = os.environ.pop(JOIN, None)
     if token is None:
         return None
     parts = token.split(":")
-    if len(parts) != 3 or not _is_id(parts[0]) or parts[1] != str(os.getppid()):
+    if len(parts) != 3 or not _is_id(parts[0]) or parts[1] != str(parent):
         return None
-    tick = start_of(os.getppid())
+    tick = start_of(parent)
     if tick is not None and parts[2] not in ("", str(tick)):
         return None
     joined = parts[0]

@@ -7,6 +7,7 @@ import zlib
 from contextvars import ContextVar
 
 from statustui.model import values
+from statustui.model.status import RunStatus, SubtaskStatus
 from statustui.record import border, state
 from statustui.record.subtask import FarSubtask, Subtask, current_subtask
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     F = TypeVar("F", bound=Callable[..., Any])
 
+_AS_SUBTASK = {
+    RunStatus.FINISHED: SubtaskStatus.COMPLETED,
+    RunStatus.FAILED: SubtaskStatus.FAILED,
+    RunStatus.CANCELLED: SubtaskStatus.CANCELLED,
+}
 current_run: ContextVar["Run | None"] = ContextVar("statustui_run", default=None)
 
 
@@ -95,7 +101,7 @@ class Run:
     def finish(self, message: str | None = None) -> None:
         """End the run well. Later calls change nothing."""
         try:
-            self._end("finished", message=message)
+            self._end(RunStatus.FINISHED, message=message)
         except Exception as error:
             border.swallow(error, "finish")
 
@@ -122,7 +128,7 @@ class Run:
                 record["detail"] = self._session.text(detail)
         else:
             record = ends.make_error(self, "Error", values.text(error), detail, *self._current())
-        self._end("failed", error=record)
+        self._end(RunStatus.FAILED, error=record)
 
     def _current(self) -> tuple[int | None, str | None]:
         newest = max(tuple(self._subs.values()), key=lambda sub: sub.number, default=None)
@@ -176,7 +182,7 @@ class Run:
 
         status, code = ends.status_of(error)
         record = None
-        if error is not None and status == "failed":
+        if error is not None and status is RunStatus.FAILED:
             try:
                 record = ends.error_record(self, error)
             except Exception as problem:  # the end itself must be told all the same
@@ -185,7 +191,7 @@ class Run:
 
     def _end(
         self,
-        status: str,
+        status: RunStatus,
         *,
         error: "dict[str, Any] | None" = None,
         message: str | None = None,
@@ -196,16 +202,16 @@ class Run:
             return
         if message is not None:
             self._message = values.text(message)
-        self._settle("completed" if status == "finished" else status)
+        self._settle(_AS_SUBTASK[status])
         if self._percent is not None:
             session.fact("run.info", self.run_id, percent=self._percent)
         self._tell_swallowed(session)
-        self._state, self._stopped = "ended", status
+        self._state, self._stopped = "ended", status.value
         session.runs.pop(self.run_id, None)
         session.fact(
             "run.end",
             self.run_id,
-            status=status,
+            status=status.value,
             duration=round(time.monotonic() - self._started, 6),
             message=None if self._message is None else session.text(self._message),
             error=error,
@@ -218,11 +224,11 @@ class Run:
             signals.forget()
         session.drainer()
 
-    def _settle(self, status: str) -> None:
+    def _settle(self, status: SubtaskStatus) -> None:
         """Give every open subtask its end; the loops that an exception left come first, they know that it was one."""
         pending, self._pending = self._pending, []
         for sub in pending:
-            sub._end("failed" if status == "completed" else status)
+            sub._end(SubtaskStatus.FAILED if status is SubtaskStatus.COMPLETED else status)
         for sub in tuple(self._subs.values()):
             sub._end(status)
 
@@ -429,7 +435,7 @@ class Run:
         """A loop was left by an exception and the program went on: the loop's subtask has failed."""
         pending, self._pending = self._pending, []
         for sub in pending:
-            sub._end("failed")
+            sub._end(SubtaskStatus.FAILED)
 
     def _wake(self) -> None:
         if self._session is not None and state._timer is None and self._state == "open":

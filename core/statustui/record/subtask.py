@@ -5,6 +5,7 @@ import time
 from contextvars import ContextVar, Token
 
 from statustui.model import values
+from statustui.model.status import SubtaskStatus
 from statustui.record import border, state
 
 TYPE_CHECKING = False
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from statustui.record.track import Track
 
     T = TypeVar("T")
+
+def _end_word(status: object) -> SubtaskStatus:
+    """The status that a subtask ends with: what is no such word is told as a fault of recording, and is a good end."""
+    try:
+        word = SubtaskStatus(values.text(status, 100))
+    except ValueError as error:
+        border.swallow(error, "end of a subtask")
+        return SubtaskStatus.COMPLETED
+    return SubtaskStatus.COMPLETED if word.open else word
+
 
 current_subtask: ContextVar["Subtask | None"] = ContextVar("statustui_subtask", default=None)
 _MESSAGE = 16_384
@@ -143,20 +154,23 @@ class Subtask:
 
     def skip(self, reason: str | None = None) -> None:
         """End the subtask as left out on purpose; it counts as done."""
-        self.end("skipped", message=reason)
+        self.end(SubtaskStatus.SKIPPED, message=reason)
 
-    def end(self, status: str = "completed", *, message: str | None = None, error: str | None = None) -> None:
+    def end(
+        self, status: str = SubtaskStatus.COMPLETED, *, message: str | None = None, error: str | None = None
+    ) -> None:
         """End the subtask. Later calls change nothing.
 
         Args:
-            status: ``completed``, ``failed``, ``skipped`` or ``cancelled``.
+            status: ``completed``, ``failed``, ``skipped`` or ``cancelled``, in any letter case; also the words of
+                older code (``success``, ``failure``).
             message: last message.
             error: what went wrong, in one line.
         """
         try:
             if message is not None:
                 self._say(message)
-            self._end(status if status in ("completed", "failed", "skipped", "cancelled") else "completed", error)
+            self._end(_end_word(status), error)
         except Exception as problem:
             border.swallow(problem, "end of a subtask")
 
@@ -303,7 +317,7 @@ class Subtask:
             entry["in"] = self._inner
         return entry
 
-    def _end(self, status: str, error: str | None = None) -> None:
+    def _end(self, status: SubtaskStatus, error: str | None = None) -> None:
         session = self._run._session
         if self._ended or session is None:
             return
@@ -318,7 +332,7 @@ class Subtask:
             "sub.end",
             self._run.run_id,
             n=self.number,
-            status=status,
+            status=status.value,
             complete=final.get("c"),
             total=final.get("t"),
             percent=final.get("p"),
@@ -335,7 +349,7 @@ class Subtask:
             self._awake()
             self._n += handed
             if ends:
-                self._end("completed")
+                self._end(SubtaskStatus.COMPLETED)
 
     def _broken_off(self, handed: int, ends: bool, by_error: bool) -> None:
         """The loop was left: by ``break`` or ``return`` (all that was handed out is done), or by an exception."""
@@ -350,7 +364,7 @@ class Subtask:
                 self._left_by = "error"
                 self._run._pending.append(self)
             else:
-                self._end("completed")
+                self._end(SubtaskStatus.COMPLETED)
 
 
 class FarSubtask(Subtask):
@@ -419,7 +433,7 @@ class FarSubtask(Subtask):
 
     def _exhausted(self, handed: int, ends: bool) -> None:
         if ends and self._mine:
-            self._end("completed")
+            self._end(SubtaskStatus.COMPLETED)
 
 
 def iterate_far(sub: Subtask, iterable: "Iterable[T]", ends: bool) -> "Iterator[T]":
@@ -431,11 +445,11 @@ def iterate_far(sub: Subtask, iterable: "Iterable[T]", ends: bool) -> "Iterator[
     except GeneratorExit:
         sub.advance()  # left by break or return
         if ends and sub._mine:
-            sub._end("completed")
+            sub._end(SubtaskStatus.COMPLETED)
         raise
     except BaseException:
         if ends and sub._mine:
-            sub._end("failed", f"{sys.exc_info()[0].__name__}")  # type: ignore[union-attr]
+            sub._end(SubtaskStatus.FAILED, f"{sys.exc_info()[0].__name__}")  # type: ignore[union-attr]
         raise
     if ends and sub._mine:
-        sub._end("completed")
+        sub._end(SubtaskStatus.COMPLETED)

@@ -10,6 +10,7 @@ from collections import deque
 from itertools import chain, compress, repeat
 
 from statustui.model import values
+from statustui.model.status import SubtaskStatus
 from statustui.record import border
 from statustui.record.subtask import FarSubtask, Subtask, iterate_far
 
@@ -107,7 +108,7 @@ class Track(Base["T"]):
                 yield item
             return
         sub, ends = self._subtask()
-        status, error = "completed", None
+        status, error = SubtaskStatus.COMPLETED, ""
         try:
             async for item in source:
                 yield item
@@ -116,11 +117,14 @@ class Track(Base["T"]):
             sub.advance()
             raise
         except BaseException as problem:
-            status, error = "failed", f"{type(problem).__name__}: {values.text(problem, 1000)}"
+            from statustui.record.ends import of_subtask
+
+            status, said = of_subtask(sub, problem)
+            error = said or ""
             raise
         finally:
             if ends:
-                sub.end(status, error=error)
+                sub.end(status, error=error or None)
 
     def __length_hint__(self) -> int:
         """How many items there will be, as the iterable itself has it: ``list()`` takes room for as many."""
