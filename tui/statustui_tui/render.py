@@ -1,7 +1,6 @@
 """Values as people read them. Pure functions: no clock, no locale, no terminal is asked."""
 
 import math
-from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Protocol
@@ -9,10 +8,8 @@ from typing import Protocol
 from rich.cells import cell_len, get_character_cell_size
 from textual.content import Content
 
-from statustui.model.status import Mark, RunStatus, SubtaskStatus
+from statustui.model.glyphs import glyph as glyph
 from statustui.model.text import safe_text
-
-Glyphed = RunStatus | SubtaskStatus | Mark
 
 
 class EtaLike(Protocol):
@@ -29,29 +26,6 @@ class EtaLike(Protocol):
     @property
     def overdue(self) -> bool:
         """True when the run is longer than every past one."""
-
-
-# Each is one cell wide in every terminal: none is East Asian wide or ambiguous, none has an emoji form.
-_GLYPHS: Mapping[str, tuple[str, str]] = {
-    "started": ("▹", "r"),
-    "running": ("▸", "R"),
-    "finished": ("✓", "+"),
-    "completed": ("✓", "+"),
-    "failed": ("✗", "F"),
-    "lost": ("✗", "L"),
-    "cancelled": ("⊘", "C"),
-    "skipped": ("↷", "-"),
-    "not_started": (".", "."),
-    "stalled": ("!", "!"),
-    "slow": ("~", "~"),
-    "silent": ("?", "?"),
-    "late": ("!", "!"),
-}
-
-
-def glyph(status: Glyphed, ascii: bool = False) -> str:
-    """One-cell sign of a status or mark."""
-    return _GLYPHS[status.value][ascii]
 
 
 def number(value: float, digits: int = 1) -> str:

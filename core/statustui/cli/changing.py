@@ -9,6 +9,7 @@ from statustui.cli import figures
 from statustui.cli.selecting import eligible_run, given, selector
 from statustui.cli.session import USAGE, F, Session, Stop
 from statustui.cli.shapes import VERSION
+from statustui.model.glyphs import glyph
 from statustui.model.run import Run
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def announce(session: Session, verb: str, runs: Sequence[Run]) -> None:
         place = "@".join(filter(None, (run.user, run.host)))
         pid = f" pid {run.pid}" if run.pid and run.status.open else ""
         arguments = f"  {' '.join(run.args)}" if run.args else ""
-        sign = figures.glyph(run.status, session.out.ascii)
+        sign = glyph(run.status, session.out.ascii)
         session.out.fitted(f"  {run.id} {run.task} ", (f"{sign} {run.status.value}", figures.colour(run.status)),
                            f" {place}{pid}{arguments}")  # fmt: skip
     if len(runs) > _SHOWN:

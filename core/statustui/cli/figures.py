@@ -4,36 +4,25 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from statustui.model.status import ItemStatus, RunStatus, SubtaskStatus
+
 if TYPE_CHECKING:
     from statustui.insight.eta import Eta
     from statustui.model.run import Run
-    from statustui.model.status import RunStatus, SubtaskStatus
 
-_GLYPHS = {
-    "started": ("▹", "r"),
-    "running": ("▸", "R"),
-    "finished": ("✓", "+"),
-    "completed": ("✓", "+"),
-    "failed": ("✗", "F"),
-    "lost": ("✗", "L"),
-    "cancelled": ("⊘", "C"),
-    "skipped": ("↷", "-"),
-    "not_started": ("·", "."),
-}
-_COLOURS = {"failed": "red", "lost": "red", "running": "cyan", "started": "cyan", "finished": "green",
-            "completed": "green", "cancelled": "yellow", "skipped": "dim", "not_started": "dim"}  # fmt: skip
+_COLOURS: dict[str, str] = {
+    RunStatus.STARTED: "cyan", RunStatus.RUNNING: "cyan", RunStatus.FINISHED: "green", RunStatus.CANCELLED: "yellow",
+    RunStatus.FAILED: "red", RunStatus.LOST: "red",
+    SubtaskStatus.NOT_STARTED: "dim", SubtaskStatus.COMPLETED: "green", SubtaskStatus.SKIPPED: "dim",
+    ItemStatus.PENDING: "dim", ItemStatus.PROCESSING: "cyan",
+}  # fmt: skip
 _SIZES = ("", "K", "M", "G", "T", "P")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
-def glyph(status: "RunStatus | SubtaskStatus", ascii: bool) -> str:
-    """One-cell sign of a status."""
-    return _GLYPHS[status.value][ascii]
-
-
-def colour(status: "RunStatus | SubtaskStatus") -> str:
+def colour(status: RunStatus | SubtaskStatus | ItemStatus) -> str:
     """Style of a status."""
-    return _COLOURS[status.value]
+    return _COLOURS[status]
 
 
 def duration(seconds: float | None) -> str:

@@ -9,6 +9,7 @@ import click
 from statustui.cli import figures
 from statustui.cli.session import USAGE, F, Stop
 from statustui.cli.shapes import finite, time_or_none
+from statustui.model import glyphs
 from statustui.model.items import Item, ItemDetail, ItemEvent, ItemStep, PipelineInfo, StepSummary
 from statustui.model.pipeline import Step
 from statustui.model.status import ItemStatus
@@ -16,14 +17,6 @@ from statustui.model.status import ItemStatus
 if TYPE_CHECKING:
     from statustui.store.item_selector import ItemSelector
     from statustui.store.open import Store
-
-_GLYPHS = {
-    ItemStatus.PENDING: ("·", ".", "dim"),
-    ItemStatus.PROCESSING: ("▸", "R", "cyan"),
-    ItemStatus.COMPLETED: ("✓", "+", "green"),
-    ItemStatus.FAILED: ("✗", "F", "red"),
-    ItemStatus.SKIPPED: ("↷", "-", "dim"),
-}
 
 
 class _Day(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.2
@@ -140,8 +133,7 @@ def step_of(pipeline: PipelineInfo, word: str) -> Step:
 
 def glyph(status: ItemStatus, ascii: bool) -> tuple[str, str]:
     """Sign and style of a status."""
-    shown = _GLYPHS[status]
-    return shown[1] if ascii else shown[0], shown[2]
+    return glyphs.glyph(status, ascii), figures.colour(status)
 
 
 def step_words(pipeline: PipelineInfo, key: str | None) -> str:

@@ -15,6 +15,7 @@ from statustui.cli.status_command import now_words
 from statustui.insight.marks import by_machine
 from statustui.insight.needs import reason
 from statustui.insight.order import one_row_each
+from statustui.model.glyphs import glyph
 from statustui.model.run import Run
 
 
@@ -68,7 +69,7 @@ def write_runs(out: Output, runs: Sequence[Run], now: datetime) -> None:
     ]
     rows: list[list[Span]] = []
     for run in runs:
-        sign = figures.glyph(run.status, out.ascii)
+        sign = glyph(run.status, out.ascii)
         rows.append(
             [
                 str(run.id),

@@ -13,6 +13,7 @@ from statustui.cli.status_command import remark_words
 from statustui.insight.eta import estimate
 from statustui.insight.marks import by_machine, host_of, marks
 from statustui.insight.needs import reason
+from statustui.model.glyphs import glyph
 from statustui.model.run import Host, RunDetail, Subtask, TaskStats
 
 _EVENTS = 15
@@ -69,7 +70,7 @@ class _Page:
 
     def _head(self) -> None:
         run, out = self._run, self._out
-        words = f"{figures.glyph(run.status, out.ascii)} {run.status.value}"
+        words = f"{glyph(run.status, out.ascii)} {run.status.value}"
         remarks = [remark_words(*each) for each in marks(run, self._stats, self._host, self._now)]
         out.line((f"{run.id} {run.task}", "bold"), "  ", (words, figures.colour(run.status)),
                  (f"  {', '.join(remarks)}" if remarks else "", "yellow"))  # fmt: skip
@@ -175,7 +176,7 @@ class _Page:
         took = one.duration_s
         if took is None and one.started_at is not None:
             took = ((one.ended_at or self._now) - one.started_at).total_seconds()
-        sign = (figures.glyph(one.status, self._out.ascii), figures.colour(one.status))
+        sign = (glyph(one.status, self._out.ascii), figures.colour(one.status))
         name = (one.name, "bold") if one.heading else ("  " if one.parent else "") + one.name
         return [str(one.number), sign, name, done or figures.percent(one.percent), figures.duration(took),
                 one.error or one.message or ""]  # fmt: skip
@@ -214,7 +215,7 @@ class _Page:
         self._out.line(("Attempts", "bold"))
         for one in self._detail.attempts:
             here = " (this one)" if one.run_id == self._run.run_id else ""
-            sign = figures.glyph(one.status, self._out.ascii)
+            sign = glyph(one.status, self._out.ascii)
             self._out.line(
                 f"  {one.attempt}. {one.id} ", (f"{sign} {one.status.value}", figures.colour(one.status)), here
             )

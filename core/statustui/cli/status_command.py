@@ -17,6 +17,7 @@ from statustui.insight.eta import estimate
 from statustui.insight.marks import by_machine, host_of, marks
 from statustui.insight.needs import Group, needs_you, reason
 from statustui.insight.order import one_row_each, ordered
+from statustui.model.glyphs import glyph
 from statustui.model.run import Host, Run, Snapshot
 from statustui.model.status import Mark, RunStatus
 from statustui.urls import without_password
@@ -183,7 +184,7 @@ class _Summary:
             age = figures.rough((self._now - (group.newest.ended_at or group.newest.last_update)).total_seconds())
             rows.append(
                 [
-                    (figures.glyph(group.status, out.ascii), "red"),
+                    (glyph(group.status, out.ascii), "red"),
                     name,
                     age,
                     group.title if len(group.tasks) == 1 else f"{group.title} {len(group.tasks)} tasks",

@@ -10,6 +10,7 @@ from statustui.cli.selecting import RUN, one_run
 from statustui.cli.session import NO, OK, Session, Stop, shared, store_errors
 from statustui.cli.shapes import VERSION
 from statustui.insight.needs import reason
+from statustui.model.glyphs import glyph
 from statustui.model.run import Run
 from statustui.model.status import RunStatus
 
@@ -64,6 +65,6 @@ def _report(session: Session, ended: list[Run]) -> None:
         session.out.json({"version": VERSION, "runs": runs})
         return
     for run in ended:
-        sign = figures.glyph(run.status, session.out.ascii)
+        sign = glyph(run.status, session.out.ascii)
         why = f": {reason(run)}" if run.status.bad and reason(run) else ""
         session.out.line((f"{sign} {run.status.value}", figures.colour(run.status)), f" {run.id} {run.task}{why}")
