@@ -10,12 +10,25 @@ if TYPE_CHECKING:
     from statustui import script
     from statustui.model.pipeline import Step
     from statustui.pipelines.pipeline import Pipeline
+    from statustui.pipelines.snapshot import snapshot
     from statustui.record.api import current, flush, run
     from statustui.record.handoff import Context
     from statustui.record.run import Run
     from statustui.record.subtask import Subtask
 
-__all__ = ["Context", "Pipeline", "Run", "Step", "Subtask", "__version__", "current", "flush", "run", "script"]
+__all__ = [
+    "Context",
+    "Pipeline",
+    "Run",
+    "Step",
+    "Subtask",
+    "__version__",
+    "current",
+    "flush",
+    "run",
+    "script",
+    "snapshot",
+]
 
 _PLACES = {
     "run": "statustui.record.api",
@@ -26,6 +39,7 @@ _PLACES = {
     "Context": "statustui.record.handoff",
     "Pipeline": "statustui.pipelines.pipeline",
     "Step": "statustui.model.pipeline",
+    "snapshot": "statustui.pipelines.snapshot",
 }
 
 

@@ -46,6 +46,11 @@ class Item:
     updated_at: datetime
     completed_at: datetime | None = None
 
+    @property
+    def has_errors(self) -> bool:
+        """True when any of its steps has failed, an optional one too."""
+        return ItemStatus.FAILED in self.states.values()
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ItemStep:

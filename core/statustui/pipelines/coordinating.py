@@ -4,12 +4,22 @@ May block for its timeout, and raises ``StoreUnavailable``; reporting does neith
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
-from statustui.model.items import Failure, Item, ItemDetail, ItemEvent, ItemStep, PipelineSummary, StepSummary
-from statustui.model.pipeline import Definition
+from statustui.model.items import (
+    Failure,
+    GroupProgress,
+    Item,
+    ItemDetail,
+    ItemEvent,
+    ItemStep,
+    PipelineSummary,
+    StepSummary,
+)
+from statustui.model.pipeline import Definition, item_fraction
 from statustui.model.status import ItemStatus
 from statustui.pipelines import values
 from statustui.pipelines.desk import Desk
@@ -40,7 +50,7 @@ class Coordinator:
         self.reporter = reporter
         """Writes the facts."""
         self._announce = announce
-        self.desk = Desk(reporter)
+        self.desk = Desk(lambda: reporter.session)
         self._keeper = Keeper(self.desk, lease_s)
 
     @property
@@ -119,6 +129,28 @@ class Coordinator:
 
         with self._asking() as store:
             return item_reads.item(store, self.name, values.key(key))
+
+    def groups(self, key: object) -> dict[str, GroupProgress]:
+        """How far each group of an item's steps is.
+
+        Raises:
+            NoSuchItem: the store does not know it.
+        """
+        grouped: dict[str, list[ItemStep]] = {}
+        for one in self.detail(key).steps:
+            grouped.setdefault(one.step.group, []).append(one)
+        found: dict[str, GroupProgress] = {}
+        for group, steps in grouped.items():
+            states = {one.step.key: one.status for one in steps}
+            inside = {one.step.key: one.progress for one in steps if one.progress is not None}
+            found[group] = GroupProgress(
+                group=group,
+                counts=Counter(states.values()),
+                done=sum(status.done for status in states.values()),
+                total=len(steps),
+                fraction=item_fraction([one.step for one in steps], states, inside),
+            )
+        return found
 
     def step(self, key: object, step: str) -> ItemStep | None:
         """One step of one item; None when it does not apply."""

@@ -7,7 +7,7 @@ changes nothing with them. That costs one short transaction instead of a drainer
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,6 @@ from statustui.config import host_name
 from statustui.journal.identity import user_name
 from statustui.journal.reader import JournalReader, read_slot
 from statustui.machine import boot_id
-from statustui.pipelines.reporting import Reporter
 from statustui.record import state
 from statustui.store.apply import Batch, HostInfo, JournalBatch, apply
 from statustui.store.errors import StoreBusy, StoreUnavailable
@@ -30,10 +29,16 @@ _READ_BYTES = 4 << 20
 
 
 class Desk:
-    """One connection for one pipeline object; safe in threads, and opened anew in a forked child."""
+    """One connection; safe in threads, and opened anew in a forked child."""
 
-    def __init__(self, reporter: Reporter, timeout: float = 30.0) -> None:
-        self._reporter = reporter
+    def __init__(self, session: Callable[[], state.Session | None], timeout: float = 30.0) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            session: gives the journal of this process; None where nothing is recorded.
+            timeout: longest wait for the store, in seconds.
+        """
+        self._session = session
         self._timeout = timeout
         self._pid = 0
         self._lock = threading.RLock()
@@ -54,7 +59,7 @@ class Desk:
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
-            session = self._reporter.session
+            session = self._session()
             if session is None:
                 raise StoreUnavailable("nothing is recorded here (STATUSTUI_DISABLE): there is no store to ask")
             if self._store is None:

@@ -10,9 +10,10 @@ from statustui.pipelines.retrying import MAX_RETRIES, Backoff
 from statustui.pipelines.step import StepBlock, describe, is_permanent
 
 if TYPE_CHECKING:
-    from statustui.model.items import Failure, Item, ItemDetail, ItemEvent, PipelineSummary, StepSummary
+    from statustui.model.items import Failure, GroupProgress, Item, ItemDetail, ItemEvent, PipelineSummary, StepSummary
     from statustui.pipelines.backfill import Backfilled, Rule
     from statustui.pipelines.coordinating import Coordinator
+    from statustui.pipelines.importing import Imported
     from statustui.pipelines.resume import Handler, Resumed
     from statustui.pipelines.verify import Verified
     from statustui.pipelines.work import Work
@@ -157,12 +158,20 @@ class Pipeline:
         return None if found is None else found.current_step
 
     def overall(self, key: object) -> "Item | None":
-        """Where an item stands: status, progress, errors, steps by group; None when it is not known."""
+        """Where an item stands: status, progress, errors, steps; None when it is not known."""
         return self._ask.item(key)
 
     def overall_many(self, keys: Iterable[object]) -> "dict[str, Item]":
         """The same for many items in one query; unknown ones are left out."""
         return self._ask.items(keys)
+
+    def groups(self, key: object) -> "dict[str, GroupProgress]":
+        """How far each group of the item's steps is (``main``, ``uploads``).
+
+        Raises:
+            NoSuchItem: the store does not know it.
+        """
+        return self._ask.groups(key)
 
     def detail(self, key: object) -> "ItemDetail":
         """An item with all its steps and its story.
@@ -336,6 +345,51 @@ class Pipeline:
 
         columns = Columns(key=key, kind=kind, date=date, attributes=tuple(attributes))
         return backfill(self._ask, rows, rules, columns, root=os.fspath(root), dry_run=dry_run)
+
+    def import_events(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        columns: Mapping[str, str] | None = None,
+        key: object = None,
+        dry_run: bool = False,
+    ) -> "Imported":
+        """Rebuild where items stand from the append-only log of another system. Running it again changes nothing.
+
+        Args:
+            rows: lines of the log, as mappings.
+            columns: which column is the ``item``, ``step``, ``status``, ``at``, ``message``, ``detail`` and
+                ``task_id``, where they have unusual names.
+            key: this item only.
+            dry_run: True writes nothing.
+
+        Returns:
+            What was brought in, and what differs afterwards.
+        """
+        from statustui.pipelines.importing import columns_of, import_events
+        from statustui.pipelines.source import Rows
+
+        source = Rows(rows)
+        try:
+            wanted = columns_of(source.columns, columns or {})
+            only = None if key is None else str(key)
+            return import_events(self._ask, source, wanted, only=only, dry_run=dry_run)
+        finally:
+            source.close()
+
+    def compare_events(
+        self, rows: Iterable[Mapping[str, Any]], *, columns: Mapping[str, str] | None = None, key: object = None
+    ) -> "Imported":
+        """List the steps that are missing, extra or different in the store, compared with a log; changes nothing."""
+        from statustui.pipelines.importing import columns_of, verify_events
+        from statustui.pipelines.source import Rows
+
+        source = Rows(rows)
+        try:
+            wanted = columns_of(source.columns, columns or {})
+            return verify_events(self._ask, source, wanted, None if key is None else str(key))
+        finally:
+            source.close()
 
     @property
     def _ask(self) -> "Coordinator":

@@ -7,13 +7,16 @@ can rely on them.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from statustui.model.progress import overall_percent, shown_percent, subtask_fraction
 from statustui.model.run import RunDetail, Subtask
 from statustui.model.status import RunStatus, SubtaskStatus
+
+if TYPE_CHECKING:
+    from statustui.record.run import Run
 
 _STATUSES: dict[SubtaskStatus, Literal["pending", "in_progress", "completed", "failed"]] = {
     SubtaskStatus.NOT_STARTED: "pending",
@@ -112,8 +115,32 @@ class ProcessingProgress(BaseModel):
         return self
 
 
-def snapshot(detail: RunDetail) -> ProcessingProgress:
-    """The progress of a run as one document.
+def snapshot(run: "Run | str", *, store: str | None = None) -> ProcessingProgress:
+    """The progress of a run as one document, as the store has it; of an own run up to this moment.
+
+    Args:
+        run: the run, or its run_id.
+        store: URL of the store; None = the configured one.
+
+    Raises:
+        KeyError: the store has no such run.
+        StoreUnavailable: the store can not be asked.
+        ValueError: the run has no subtasks yet, or what was reported breaks a rule; the message says which.
+    """
+    from statustui.pipelines.desk import Desk
+    from statustui.record import state
+    from statustui.store import reads
+
+    desk = Desk(lambda: state.session(store))
+    try:
+        with desk.open() as opened:
+            return from_detail(reads.detail(opened, run if isinstance(run, str) else run.run_id))
+    finally:
+        desk.close()
+
+
+def from_detail(detail: RunDetail) -> ProcessingProgress:
+    """The same from what was read of a run.
 
     Raises:
         ValueError: the run has no subtasks yet, or what was reported breaks a rule; the message says which.
