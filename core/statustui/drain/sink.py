@@ -32,8 +32,8 @@ _PERMANENT_WORDS = (
     "no such table",
     "no such column",
     "upgrade it",
-    "is no store",
 )
+_DAMAGE_WORDS = ("malformed", "not a database")
 
 
 class Poison(Exception):
@@ -52,6 +52,8 @@ class Sink:
         self._wait_s = 0.0
         self._due = 0.0
         self._failing_since = 0.0
+        self._aside: str | None = None
+        self._trusted = False
         self.opened = 0
         """How often a store was opened: after each time it may have less than it had."""
 
@@ -84,19 +86,19 @@ class Sink:
             store = self._opened()
             result = work(store)
         except StatustuiError as error:
-            self._failed(error, permanent=_is_permanent(error))
+            self._failed(error, permanent=_is_permanent(error) or _is_foreign(error))
         except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError) as error:
-            self._restart()
+            self._restart(trusted=True)
             raise Poison(_placed(error)) from error
         except sqlalchemy.exc.DBAPIError as error:
             self._failed(error, permanent=_is_permanent(error))
         except (OSError, sqlalchemy.exc.InvalidRequestError) as error:
             self._failed(error, permanent=False)
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-            self._restart()
+            self._restart(trusted=True)
             raise Poison(_placed(error)) from error
         except sqlalchemy.exc.StatementError as error:
-            self._restart()
+            self._restart(trusted=True)
             raise Poison(_placed(error)) from error
         else:
             if self._wait_s:
@@ -105,15 +107,20 @@ class Sink:
             return result
         return None
 
-    def apply(self, batch: "Batch") -> "Applied | None":
+    def apply(self, batch: "Batch", opened: int) -> "Applied | None":
         """Apply a batch; None when the store cannot take it now.
+
+        Args:
+            batch: what was read from where this store was known to be.
+            opened: value of ``opened`` when that was asked. A store that was opened since then may have less: a
+                server that crashed, or the one that took its place, may have lost what it had confirmed.
 
         Raises:
             Poison: it will never take it as it is.
         """
         from statustui.store.apply import apply
 
-        return self.call(lambda store: apply(store, batch))
+        return self.call(lambda store: apply(store, batch) if self.opened == opened else None)
 
     def offsets(self, journals: Iterable[str]) -> dict[str, int] | None:
         """Acknowledged offsets; None when the store cannot be asked now."""
@@ -147,15 +154,23 @@ class Sink:
 
             self._store = open_store(self._url, create=True, timeout=_BUSY_TIMEOUT_S)
             self._inode = None if self._path is None else _inode(self._path)
-            self.opened += 1
+            self.opened += not self._trusted
+            self._trusted = False
+            if self._aside is not None:
+                from statustui.store import corrupt
+
+                corrupt.tell(self._store, self._aside)
+                self._aside = None
         return self._store
 
     def _replaced(self) -> None:
         self._diary.say("replaced", f"{display_url(self._url)} was removed or replaced: applying journals again")
         self._restart()
 
-    def _restart(self) -> None:
+    def _restart(self, *, trusted: bool = False) -> None:
+        """Close the store; *trusted* when nothing was wrong with it, so that it still has what it had."""
         store, self._store = self._store, None
+        self._trusted = trusted and store is not None
         if store is None:
             return
         import sqlalchemy.exc
@@ -176,11 +191,34 @@ class Sink:
         # Jitter, so that many drainers do not come back at the same moment.
         self._due = time.monotonic() + self._wait_s * random.uniform(0.5, 1.0)
         self._diary.say("store", f"{display_url(self._url)}: {_short(error)}")
+        if self._path is not None and any(word in str(error) for word in _DAMAGE_WORDS):
+            self._rescue(self._path)
+
+    def _rescue(self, path: str) -> None:
+        """Move a damaged file aside: the next use makes a new one, and all journals are applied to it again."""
+        from statustui.store import corrupt
+
+        try:
+            aside = corrupt.set_aside(path)
+        except OSError as error:
+            self._diary.say("corrupt", f"{path} is damaged and can not be moved aside: {error}")
+            return
+        if aside is not None:
+            self._aside = aside
+            self._wait_s = self._due = 0.0
+            self._diary.say("corrupt", f"{path} WAS DAMAGED: moved to {aside}, made again from the journals")
 
 
 def _is_permanent(error: BaseException) -> bool:
     words = str(error).lower()
     return any(word in words for word in _PERMANENT_WORDS)
+
+
+def _is_foreign(error: StatustuiError) -> bool:
+    """It is not ours, or made by a newer version: left alone until a person has done something."""
+    from statustui.store.errors import NotOurStore, StoreNewer
+
+    return isinstance(error, (NotOurStore, StoreNewer))
 
 
 def _short(error: BaseException) -> str:

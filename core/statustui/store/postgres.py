@@ -72,6 +72,7 @@ class Postgres:
             raise StoreUnavailable("PostgreSQL needs its driver: pip install 'statustui[postgres]'") from error
         except ArgumentError as error:
             raise StoreUnavailable(f"{display_url(self._url)}: {error}") from error
+        event.listen(engine, "do_connect", self._patiently)
         event.listen(engine, "connect", self._prepare)
         connection = engine.connect()
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
@@ -95,15 +96,27 @@ class Postgres:
             "prepare_threshold": None,
         }
 
+    @property
+    def _statement_s(self) -> float:
+        """When the server ends a statement, in seconds; somewhat later the client gives the connection up."""
+        return max(self.timeout, 3.0) * 4
+
+    def _patiently(self, _dialect: Any, _record: Any, args: Any, arguments: Any) -> Any:
+        from statustui.store.patience import PatientConnection
+
+        made = PatientConnection.connect(*args, **arguments)
+        made.limit_s = self._statement_s + 3.0
+        return made
+
     def _prepare(self, connection: Any, _record: Any) -> None:
-        wait = int(self.timeout * 1000)
+        answer, wait = int(self._statement_s * 1000), int(self.timeout * 1000)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false),"
                 " set_config('lock_timeout', %s, false), set_config('timezone', 'UTC', false),"
                 " set_config('idle_in_transaction_session_timeout', '30000', false),"
                 " set_config('default_transaction_read_only', %s, false)",
-                (f"{SCHEMA}, pg_catalog", str(max(wait, 5000) * 4), str(wait), "on" if self.read_only else "off"),
+                (f"{SCHEMA}, pg_catalog", str(answer), str(wait), "on" if self.read_only else "off"),
             )
 
     def begin(self, connection: Connection) -> None:
