@@ -100,6 +100,19 @@ def test_follow_ends_with_the_run(
     assert seen.read_text() == "first\nlast\n"
 
 
+def test_a_line_that_is_not_finished_yet_is_printed_once(env: Path, started: Start, wait_for: WaitFor) -> None:
+    gate, log, shown = env / "gate", env / "job.log", env / "shown"
+    command = f"echo one; printf half; while ! test -e {gate}; do sleep 0.05; done; echo ' done'; printf end"
+    started("run", "--name", "job", "--", "sh", "-c", command, output=log)
+    wait_for(lambda: log.exists() and log.read_bytes() == b"one\nhalf")
+    wait_for(lambda: "job" in statustui("runs", "--status", "open").stdout, timeout=20)
+    follower = started("tail", "-f", "job", output=shown)
+    wait_for(lambda: shown.read_bytes() == b"one\n", timeout=20)
+    gate.touch()
+    assert follower.wait(20) == 0
+    assert shown.read_bytes() == b"one\nhalf done\nend\n"
+
+
 def test_what_a_log_can_not_be(env: Path) -> None:
     from support.filled import fill
 

@@ -114,6 +114,15 @@ def last_lines(log: OpenLog, count: int) -> list[bytes]:
     return lines[-count:] if count else []
 
 
+def hold_back(log: OpenLog) -> None:
+    """Leave an unfinished last line to :func:`follow`, which yields it once, when it is whole or the run has ended."""
+    first = max(log.start, log.position - _LONGEST)
+    data = os.pread(log.fd, log.position - first, first)
+    found = data.rfind(b"\n")
+    if found >= 0 or first == log.start:
+        log.position = first + found + 1
+
+
 def follow(log: OpenLog, ended: Callable[[], bool]) -> Iterator[list[bytes]]:
     """Yield lines as they come, from where the log ended when it was opened, until the run has ended and all is read.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from statustui.cli.logfile import as_text, follow, last_lines, open_log
+from statustui.cli.logfile import as_text, follow, hold_back, last_lines, open_log
 from statustui.cli.output import warn
 from statustui.cli.selecting import RUN, one_run
 from statustui.cli.session import NO, OK, Session, Stop, shared, store_errors
@@ -46,6 +46,8 @@ def _print(session: Session, store: "Store", run: Run, count: int, following: bo
     except Stop as error:
         return _stored_tail(session, store, run, count, error)
     try:
+        if following and run.status.open:
+            hold_back(log)
         last = [as_text(line) for line in last_lines(log, count)]
         if session.as_json:
             session.out.json({"version": VERSION, "run_id": run.run_id, "path": log.path, "lines": last})
