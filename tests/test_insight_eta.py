@@ -76,15 +76,22 @@ def test_a_run_without_progress_goes_by_how_long_others_took() -> None:
 
 
 def test_past_the_longest_it_is_overdue_and_stops_counting_down() -> None:
-    past = TaskStats(task="t", durations_s=(100.0, 110.0))
+    past = TaskStats(task="t", durations_s=(100.0, 110.0, 105.0))
     eta = eta_at(150, past)
     assert eta == Eta(low_s=0.0, middle_s=0.0, high_s=0.0, basis="durations", overdue=True)
     ends = item_ends("steady", 1, random.Random(1))
-    known = stats([ends])
+    known = stats([ends] * 3)
     eta = eta_at(2 * ends[-1], known, derived_percent=50.0, subtasks_done=2, total_subtasks=4)
     assert eta is not None
     assert eta.overdue
     assert eta.middle_s > 0
+
+
+def test_one_or_two_past_runs_do_not_make_a_longer_one_overdue() -> None:
+    assert eta_at(150, TaskStats(task="t", durations_s=(100.0, 110.0))) is None
+    ends = item_ends("steady", 1, random.Random(1))
+    eta = eta_at(2 * ends[-1], stats([ends]), derived_percent=50.0, subtasks_done=2, total_subtasks=4)
+    assert eta is not None and not eta.overdue and eta.middle_s > 0
 
 
 def test_a_bigger_run_is_scaled_by_its_own_pace() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from textual.widgets import Input
 
+from statustui_tui.screens.acting import newest_of_each
 from statustui_tui.screens.dialogs import Dialog, EditCommand
 from statustui_tui.screens.monitor import MonitorScreen
 from support import tui
@@ -175,3 +176,9 @@ async def test_a_dialog_fits_a_tiny_terminal() -> None:
         assert isinstance(app.screen, Dialog)
         assert "Cancel" in tui.screen_text(app)
         await pilot.press("n")
+
+
+def test_of_runs_of_one_command_only_the_newest_is_tried_again() -> None:
+    same = [tui.failed(n, "DAILY_03") for n in (7, 9, 8)]
+    other = tui.failed(5, "DAILY_03", args=("python", "DAILY_03.py", "--state", "OH"))
+    assert [run.id for run in newest_of_each([*same, other])] == [9, 5]

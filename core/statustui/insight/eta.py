@@ -17,6 +17,8 @@ from statustui.model.run import Profile, Run, TaskStats
 
 ENOUGH_UPDATES = 3
 """Counts and finished subtasks before the pace of a run without history means anything."""
+ENOUGH_RUNS = 3
+"""Past runs from which one may be called overdue: the size of one or two says little."""
 ENOUGH_DONE = 0.05
 """Share done before it does."""
 
@@ -63,7 +65,7 @@ def estimate(run: Run, stats: TaskStats | None, now: datetime) -> Eta | None:
         return None
     elapsed = max(0.0, (now - run.started_at).total_seconds())
     durations = tuple(d for d in stats.durations_s if d > 0) if stats else ()
-    overdue = bool(durations) and elapsed > max(durations)
+    overdue = len(durations) >= ENOUGH_RUNS and elapsed > max(durations)
     place = _Place.of(run, elapsed)
     found = _by_profiles(place, stats.profiles, overdue) if stats else None
     if found is None and durations and place.fraction is None:
@@ -267,7 +269,7 @@ def _by_durations(elapsed: float, durations: Sequence[float], overdue: bool) -> 
     """From how long the past runs took that took longer than this one has by now."""
     longer = sorted(d - elapsed for d in durations if d > elapsed)
     if not longer:
-        return Eta(low_s=0.0, middle_s=0.0, high_s=0.0, basis="durations", overdue=overdue)
+        return Eta(low_s=0.0, middle_s=0.0, high_s=0.0, basis="durations", overdue=True) if overdue else None
     middle = _median(longer)
     if len(longer) >= 9:
         place = (len(longer) + 1) * 0.1 - 1

@@ -173,7 +173,7 @@ class ActingScreen(Screen[None]):
 
     def action_retry(self) -> None:
         """Plan, ask, start."""
-        self._plan([run for run in self.selected() if not run.status.open], self._ask_retry)
+        self._plan(newest_of_each([run for run in self.selected() if not run.status.open]), self._ask_retry)
 
     def action_retry_edit(self) -> None:
         """Plan, edit, ask, start."""
@@ -236,6 +236,14 @@ class ActingScreen(Screen[None]):
     def action_reload(self) -> None:
         """Ask the store now."""
         self.monitor.poller.reload()
+
+
+def newest_of_each(runs: Sequence[Run]) -> list[Run]:
+    """Of runs of one command the newest alone: what failed ten times is to be tried again once."""
+    found: dict[object, Run] = {}
+    for run in sorted(runs, key=lambda run: run.id, reverse=True):
+        found.setdefault((run.task, run.label, run.args, run.cwd, run.machine, run.user), run)
+    return list(found.values())
 
 
 def copied(run: Run) -> str:

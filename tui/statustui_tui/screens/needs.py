@@ -1,7 +1,7 @@
 """The rows of *Needs you*: failures of one kind are one row with a count, which can be unfolded."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from statustui.insight.needs import error_words
@@ -121,7 +121,12 @@ def why(run: Run) -> Pieces:
         )
     if run.status is RunStatus.LOST:
         return Pieces(((place, "muted"), (f"lost: {run.lost_reason or 'ended without a word'}", "failed")))
-    return Pieces(((place, "muted"), (error_words(run) or _ending(run), "failed")))
+    return Pieces(((place, "muted"), (_short(run) or _ending(run), "failed")))
+
+
+def _short(run: Run) -> str:
+    # The module of an error takes the room that its message needs.
+    return error_words(replace(run, error_type=(run.error_type or "").rpartition(".")[2]))
 
 
 def _ending(run: Run) -> str:

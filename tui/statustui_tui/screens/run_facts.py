@@ -156,13 +156,14 @@ def event_lines(page: Page) -> list[Content]:
     """The newest events, newest first."""
     out = []
     for event in sorted(page.detail.events, key=lambda e: e.at, reverse=True)[:MOST_EVENTS]:
+        said = [word for word in (event.status, event.message) if word and word != event.kind]
         actor = f" by {render.clean(event.actor)}" if event.actor else ""
         out.append(
             Content.assemble(
                 (f" {_time(event.at, page.now)} ", DIM),
                 (render.clean(event.kind), "bold"),
                 (actor, DIM),
-                f" {render.clean(event.status or '')} {render.clean(event.message or '')}".rstrip(),
+                "".join(f" {render.clean(word)}" for word in said),
             )
         )
     return out

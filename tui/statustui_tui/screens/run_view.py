@@ -92,6 +92,8 @@ def big_bars(page: Page, width: int) -> list[Content]:
         if run.subtask_message:
             name = Content.assemble(name, "  ", (render.clean(run.subtask_message), ""))
         lines.append(name)
+    elif run.status.open and not run.total_subtasks and run.log_path:
+        lines.append(Content.assemble((" " * label, ""), ("it reports no subtasks; l shows its output", DIM)))
     if run.overall_message:
         lines.append(Content.assemble((" " * label, ""), (render.clean(run.overall_message), DIM)))
     lines += remarks(page, label)
@@ -253,7 +255,7 @@ def _subtask_line(task: Subtask, page: Page, digits: int, room: int, chart: int,
         seconds = (page.now - task.started_at).total_seconds()
     indent = "  " if task.parent is not None else ""
     name = render.fit(indent + render.clean(task.name), room, ascii=ascii_only)
-    items = render.done(task.items_complete, task.items_total)
+    items = render.done(task.items_complete, task.items_total) if task.items_total or task.items_complete else ""
     if task.heading:
         return Content.assemble("   ", (" " * digits, ""), " ", (name, f"bold {DIM}"))
     quiet = task.status is SubtaskStatus.NOT_STARTED

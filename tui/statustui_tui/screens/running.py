@@ -181,7 +181,9 @@ def cells_of(entry: Entry, stats: TaskStats | None, now: datetime, *, ascii_only
 
 def arguments(run: Run) -> str:
     """What was given to the program, without its own name, which the task says already."""
-    rest = run.args[1:]
+    name = run.args[0].rpartition("/")[2] if run.args else ""
+    # An interpreter goes without saying; what a wrapped command is does not, unless the task is named for it.
+    rest = run.args[1:] if name == run.task or name.startswith("python") else run.args
     script = run.script_path or ""
     if rest and (rest[0] == script or script.endswith(f"/{rest[0]}") or rest[0].startswith(run.task)):
         rest = rest[1:]

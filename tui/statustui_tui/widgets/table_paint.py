@@ -66,7 +66,7 @@ class Painter:
         right = f" {texts[1]} " if len(texts) > 1 and texts[1] else ""
         line = "-" if self.ascii else "─"
         left = f"{line} {title} " if title else line
-        room = width - render.width(left) - render.width(right) - 1
+        room = width - render.width(left) - render.width(right) - bool(right)
         if room < 1:
             right, room = "", width - render.width(left)
         return _strip([(left + line * max(0, room) + right + (line if right else ""), style)], width, style)
