@@ -337,9 +337,8 @@ def reset_steps(
     for one in item.pipeline.shape(item.plan).steps:
         if one.step.key not in keys:
             continue
-        cell = item.cells.get(one.slot)
-        if cell is None or not (cell.state.attempts or one.slot == known.slot):
-            continue
+        # Kept even where nothing was done yet: a fact from before may still be on its way.
+        cell = item.cell(one)
         was, before = cell.seen.status, cell.seen.retries
         # The fence rises: whoever still holds a claim on it has lost it.
         if cell.put(steps.reset(cell.state, (at, fact)), at) and cell.lease_until is not None:

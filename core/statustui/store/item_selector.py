@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, tuple_
+from sqlalchemy import ColumnElement, and_, literal, or_, tuple_
 
 from statustui.model.items import Item
 from statustui.model.status import ItemStatus
@@ -125,7 +125,7 @@ def beyond(sort: ItemSort, after: Item | None, *, reverse: bool, nulls_low: bool
         here = and_(first.is_(None), same)
         found.append(or_(here, first.is_not(None)) if nulls_first else here)
         return found
-    pair, bound = tuple_(first, second), tuple_(value, tie)
+    pair, bound = tuple_(first, second), tuple_(literal(value, first.type), literal(tie, second.type))
     past: ColumnElement[bool] = pair < bound if reverse else pair > bound
     found.append(past if nulls_first or sort is not ItemSort.DATE else or_(past, first.is_(None)))
     return found
