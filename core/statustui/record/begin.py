@@ -101,7 +101,7 @@ def _about(run: "Run", given: "Mapping[str, Any]", session: "Session") -> "dict[
     words = (tags,) if isinstance(tags, str) else tuple(tags)[:100]
     return {
         "task": run.task,
-        "stage": None if stage is None else values.name(stage),
+        "stage": None if stage is None else session.text(values.name(stage)),
         "type": "python",
         "args": redact.redact_argv([values.text(word, 4096) for word in sys.argv[:1000]], session.patterns),
         "label": None if label is None else session.text(values.name(label)),

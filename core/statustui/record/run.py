@@ -409,7 +409,7 @@ class Run:
         parent = parent if parent is not None else current_subtask.get()
         if parent is not None and (parent._run is not self or parent._ended):
             parent = None
-        sub = Subtask(self, number, what, items, None if unit is None else values.name(unit))
+        sub = Subtask(self, number, what, items, None if unit is None else session.text(values.name(unit)))
         session.fact(
             "sub.start",
             self.run_id,
