@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, cast, func, insert, select
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, select
 from sqlalchemy import Text as SqlText
 from sqlalchemy import update as sql_update
 
@@ -25,6 +25,18 @@ _OPEN = (RequestState.ASKED.value, RequestState.TAKEN.value)
 _KINDS = frozenset(kind.value for kind in RequestKind)
 # A drainer looks once a second: a flood of rows must not become one long transaction.
 _AT_ONCE = 200
+# Built once: an idle drainer asks it every second, and making a statement costs more than its answer.
+_WAITING = (
+    select(requests)
+    .where(
+        requests.c.machine == bindparam("owner"),
+        requests.c.done_at.is_(None),
+        requests.c.state == bindparam("wanted"),
+    )
+    .order_by(requests.c.id)
+    .limit(_AT_ONCE)
+)
+_ANY = _WAITING.with_only_columns(requests.c.id).limit(1)
 
 
 class NoSuchRun(StatustuiError):
@@ -103,18 +115,13 @@ def resume(store: Store, machine: str, operators: Iterable[str] = ()) -> list[Re
 
 
 def _trusted(store: Store, machine: str, operators: Iterable[str], state: RequestState) -> list[Request]:
-    waiting = (
-        select(requests)
-        .where(requests.c.machine == machine, requests.c.done_at.is_(None), requests.c.state == state.value)
-        .order_by(requests.c.id)
-        .limit(_AT_ONCE)
-    )
-    if store.connection.execute(waiting.limit(1)).first() is None:
+    wanted = {"owner": machine, "wanted": state.value}
+    if store.connection.execute(_ANY, wanted).first() is None:
         return []
     taken: list[Request] = []
     with store.write() as connection:
         me = store.database.role(connection)
-        for row in connection.execute(waiting).mappings().all():
+        for row in connection.execute(_WAITING, wanted).mappings().all():
             refusal = store.database.distrust(row["role"], me, tuple(operators))
             if refusal is None and row["kind"] not in _KINDS:
                 refusal = "this statustui knows no such request"
