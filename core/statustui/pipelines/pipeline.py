@@ -10,7 +10,16 @@ from statustui.pipelines.retrying import MAX_RETRIES, Backoff
 from statustui.pipelines.step import StepBlock, describe, is_permanent
 
 if TYPE_CHECKING:
-    from statustui.model.items import Failure, GroupProgress, Item, ItemDetail, ItemEvent, PipelineSummary, StepSummary
+    from statustui.model.items import (
+        Failure,
+        GroupProgress,
+        Item,
+        ItemDetail,
+        ItemEvent,
+        ItemStep,
+        PipelineSummary,
+        StepSummary,
+    )
     from statustui.pipelines.backfill import Backfilled, Rule
     from statustui.pipelines.coordinating import Coordinator
     from statustui.pipelines.importing import Imported
@@ -172,6 +181,14 @@ class Pipeline:
             NoSuchItem: the store does not know it.
         """
         return self._ask.groups(key)
+
+    def step_of(self, key: object, step: str) -> "ItemStep | None":
+        """Where one step of an item stands: tries, times, error, metadata; None when it does not apply.
+
+        Raises:
+            NoSuchItem: the store does not know the item.
+        """
+        return self._ask.step(key, step)
 
     def detail(self, key: object) -> "ItemDetail":
         """An item with all its steps and its story.
