@@ -1,7 +1,5 @@
 """One table of keys: footer, help, palette, README and bindings are made from it."""
 
-from pathlib import Path
-
 import pytest
 
 from statustui_tui import keys
@@ -78,13 +76,6 @@ def test_the_markdown_table_has_a_line_for_each_key_outside_dialogs() -> None:
     table = keys.markdown()
     for key in keys.KEYS:
         assert (key.help in table) is (key.screens != (keys.DIALOG,)), key.id
-
-
-def test_the_readme_shows_the_table_of_keys() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    if "| key | does |" not in readme:
-        pytest.skip("the README has no table of keys yet")
-    assert keys.markdown().strip() in readme
 
 
 async def test_people_remap_keys_by_id() -> None:

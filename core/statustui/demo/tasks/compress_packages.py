@@ -15,8 +15,9 @@ def main(workdir: Path, rounds: int) -> None:
     groups = packages(8 + 4 * rounds)
     before = after = 0
     with statustui.run("DAILY_02_compress_packages", subtasks=len(groups)) as run:
+        run.subtasks({f"Compress {name}": len(files) for name, files in groups})  # large ones weigh more
         for name, files in groups:
-            with run.subtask(f"Compress {name}", total=len(files), unit="files", weight=len(files)) as sub:
+            with run.subtask(f"Compress {name}", total=len(files), unit="files") as sub:
                 buffer = io.BytesIO()
                 with tarfile.open(fileobj=buffer, mode="w") as archive:
                     for path in files:

@@ -27,8 +27,9 @@ def main(rounds: int) -> None:
         statustui.run("PERIODIC_parse_parallel", subtasks=len(groups), params={"workers": 2}) as run,
         multiprocessing.get_context("spawn").Pool(2) as pool,
     ):
+        run.subtasks({f"Parse {name}": len(files) for name, files in groups})
         for name, files in groups:
-            with run.subtask(f"Parse {name}", total=len(files), unit="files", weight=len(files)) as sub:
+            with run.subtask(f"Parse {name}", total=len(files), unit="files") as sub:
                 for kinds in pool.imap_unordered(partial(parse, sub=sub), files):
                     total.update(kinds)
             print(f"{name}: {total.total():,} nodes so far", flush=True)

@@ -1,0 +1,80 @@
+"""What the README says is true: its tables, its Python, the commands it shows."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.bench import OURS, Bench
+from support.readme import README, with_tables
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def place(env: Path) -> Bench:
+    """A place with an rsync that says what it was asked."""
+    bench = Bench(env)
+    tool = env / "bin" / "rsync"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "rsync $*"\n')
+    tool.chmod(0o755)
+    ours = env / "bin" / "statustui"
+    ours.write_text(f'#!/bin/sh\nexec {shlex.join(OURS)} "$@"\n')
+    ours.chmod(0o755)
+    bench.env["PATH"] = f"{tool.parent}:{os.environ['PATH']}"
+    return bench
+
+
+def test_its_tables_are_those_of_the_code() -> None:
+    assert with_tables(TEXT) == TEXT, "python tests/support/readme.py brings the tables up to date"
+
+
+def test_its_python_runs_and_is_recorded(place: Bench) -> None:
+    code = TEXT.split("<!-- run this -->\n```python\n")[1].split("```")[0]
+    assert len(code.splitlines()) <= 12
+    script = place.home / "readme.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, str(script)], env=place.env, cwd=place.home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [f"reading {name}.csv" for name in ("roads", "rivers", "parcels")]
+    run = place.run_of("DAILY_01_load", lambda run: run["status"] == "finished")
+    assert (run["subtasks_done"], run["total_subtasks"], run["stage"]) == (2, 2, "DAILY")
+
+
+def test_the_commands_it_shows_do_what_it_says(place: Bench) -> None:
+    command = next(block for block in blocks("sh") if block.startswith("statustui run")).strip()
+    done = subprocess.run(["sh", "-c", command], env=place.env, cwd=place.home, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "rsync -a /data /backup\n"), done.stderr
+    assert place.run_of("nightly_backup", lambda run: run["status"] == "finished")["exit_code"] == 0
+
+
+def test_its_crontab_line_passes_the_doctor(place: Bench) -> None:
+    (line,) = blocks("crontab")
+    tested = re.search(r"`(statustui doctor --cron .*?)`", TEXT)
+    assert tested is not None
+    shown = shlex.split(tested.group(1))[-1]
+    for one in (line.strip().replace("/home/etl/.venv/bin/", f"{place.home}/bin/"), shown):
+        fields = one.replace("rsync", f"{place.home}/bin/rsync").replace(" statustui", f" {place.home}/bin/statustui")
+        done = place.command("doctor", "--cron", fields)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{place.home}/bin/rsync" in done.stdout
+
+
+def test_every_file_it_names_is_there() -> None:
+    root = README.parent
+    links = [link for link in re.findall(r"\]\(([^)#:]+)\)", TEXT)]
+    patterns = re.findall(r"`(tests/[^`]+?\.py)`", TEXT)
+    assert links and patterns
+    missing = [name for name in links if not (root / name).exists()]
+    missing += [name for name in patterns if not list(root.glob(name))]
+    assert not missing
