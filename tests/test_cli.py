@@ -353,6 +353,9 @@ def test_wait_says_how_it_ended(cli: Cli, filled: Filled) -> None:
     assert answer.code == 1
     assert "✗ failed 2 ANNUAL_DEC_03: KeyError: 'FIPS'" in answer.out
     refused(cli("wait", "3", "--timeout", "0.1"), 1, "still open")
+    refused(cli("wait", "--status", "open", "--timeout", "0.1"), 1, "still open")
+    assert cli("wait", "--task", "no_such_*").code == 0
+    refused(cli("wait"), 2, "say which runs")
 
 
 def test_without_a_store_status_says_how_to_begin(cli: Cli, env: Path, filled: Filled) -> None:

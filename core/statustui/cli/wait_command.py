@@ -1,20 +1,25 @@
 """``statustui wait RUN…``: until runs have ended."""
 
 import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from statustui.cli import figures
 from statustui.cli.bring import keep_draining
-from statustui.cli.selecting import RUN, one_run
-from statustui.cli.session import NO, OK, Session, Stop, shared, store_errors
+from statustui.cli.selecting import RUN, given, one_run, selector, selectors
+from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared, store_errors
 from statustui.cli.shapes import VERSION
 from statustui.insight.needs import reason
 from statustui.model.glyphs import glyph
 from statustui.model.run import Run
 from statustui.model.status import RunStatus
 
+if TYPE_CHECKING:
+    from statustui.store.open import Store
+
 _POLL_S = 0.25
+_MOST = 10_000
 _DRAIN_EVERY_S = 5.0
 
 
@@ -23,17 +28,23 @@ _DRAIN_EVERY_S = 5.0
     short_help="Wait until runs have ended.",
     epilog="Example: statustui wait 4817 && statustui run -- ./next.sh",
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=RUN)
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=RUN)
+@selectors
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after so many seconds (status 1).")
 @shared
 @click.pass_obj
-def command(session: Session, runs: tuple[str, ...], timeout: float | None) -> int:
-    """Wait until every RUN has ended; the exit status is 1 unless all finished well."""
+def command(session: Session, /, runs: tuple[str, ...], timeout: float | None, **options: Any) -> int:
+    """Wait until every RUN has ended; the exit status is 1 unless all finished well.
+
+    With options that select, those that are open now are waited for.
+    """
+    if not runs and not given(options):
+        raise Stop(USAGE, "say which runs to wait for: a RUN, or --task, --stage, --status, --host, --user, --since")
     deadline = None if timeout is None else time.monotonic() + timeout
     with session.reading() as store:
         from statustui.store import reads
 
-        waiting = {run.run_id: run for run in (one_run(store, text) for text in runs)}
+        waiting = {run.run_id: run for run in _chosen(store, runs, options)}
         ended: dict[str, Run] = {}
         token: object = None
         drain_at = time.monotonic() + _DRAIN_EVERY_S
@@ -57,6 +68,15 @@ def command(session: Session, runs: tuple[str, ...], timeout: float | None) -> i
     good = all(run.status is RunStatus.FINISHED for run in ended.values())
     _report(session, list(ended.values()))
     return OK if good else NO
+
+
+def _chosen(store: "Store", names: tuple[str, ...], options: dict[str, Any]) -> list[Run]:
+    from statustui.store import reads
+
+    found = [one_run(store, text) for text in names]
+    if given(options):
+        found += [run for run in reads.runs(store, selector(**options), limit=_MOST) if run.status.open]
+    return found
 
 
 def _report(session: Session, ended: list[Run]) -> None:
