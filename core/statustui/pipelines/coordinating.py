@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
+from statustui.errors import StatustuiError
 from statustui.model.items import (
     Failure,
     GroupProgress,
@@ -83,6 +84,11 @@ class Coordinator:
                 from statustui.store.item_claims import UnknownStep
 
                 raise UnknownStep(f"{self.name} has no step {wrong!r}; it has {known}")
+
+    def settle(self) -> None:
+        """Have everything that this process reported in the store, if it can be reached; else the drainer brings it."""
+        with suppress(StatustuiError), self.desk.open():
+            pass
 
     # --- questions about one item ------------------------------------------------------------------------------------
 

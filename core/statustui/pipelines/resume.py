@@ -71,7 +71,7 @@ class Resume:
 
     def __init__(self, desk: "Coordinator", handlers: Mapping[str, Handler], options: Options) -> None:
         self._all = desk
-        self._handlers = handlers
+        self._handlers = {desk.key_of(key): handler for key, handler in handlers.items()}
         self._options = options
         self._console = Console(show=options.show)
         self._counts = {"completed": 0, "failed": 0, "skipped": 0, "pending": 0}
@@ -94,11 +94,10 @@ class Resume:
             subtasks=len(steps),
             store=self._all.store_url,
         )
-        with run:
-            run.subtasks({self._title(step): float(max(1, left.get(step.key, 0))) for step in steps})
-            while self._pass(run, steps) or (options.wait and self._wait_for_retries(steps)):
-                pass
-            run.message = self._told()
+        try:
+            self._work(run, steps, left)
+        finally:
+            self._all.settle()
         self._console.line(f"Resumed {name}: {self._told()}")
         return Resumed(
             run_id=run.run_id,
@@ -108,6 +107,14 @@ class Resume:
             given_back=self._counts["pending"],
             errors=tuple(self._errors[-100:]),
         )
+
+    def _work(self, run: "Run", steps: list[Step], left: Mapping[str, int]) -> None:
+        options = self._options
+        with run:
+            run.subtasks({self._title(step): float(max(1, left.get(step.key, 0))) for step in steps})
+            while self._pass(run, steps) or (options.wait and self._wait_for_retries(steps)):
+                pass
+            run.message = self._told()
 
     def _told(self) -> str:
         words = {"completed": "completed", "failed": "failed", "skipped": "skipped", "pending": "given back"}
