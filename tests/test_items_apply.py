@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statustui.store import item_reads
+from statustui.store.batch import Death, HostInfo
 from statustui.store.open import Store
 from support.item_facts import STEPS, Told, define, picture, sound, states
-from support.stores import T0, Death, HostInfo, Journal, give
+from support.stores import T0, Journal, give
 
 
 @pytest.fixture

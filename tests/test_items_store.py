@@ -2,19 +2,21 @@
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 
 from statustui.model.items import Claim
 from statustui.model.status import ItemStatus
-from statustui.store import item_changes, item_claims, item_counts, item_reads, item_summary
+from statustui.store import item_changes, item_claims, item_counts, item_reads, item_summary, item_wide
+from statustui.store.batch import Death
 from statustui.store.item_housekeeping import keep_house
 from statustui.store.item_schema import item_steps, step_totals
 from statustui.store.item_selector import ItemSelector, ItemSort
 from statustui.store.open import Store, open_store
 from support.item_facts import Told, sound, states
-from support.stores import Death, give
+from support.stores import give
 
 AUCTIONS = ItemSelector(pipeline="auctions")
 
@@ -148,7 +150,7 @@ def test_a_claim_hands_a_step_to_one_worker(store: Store, told: Told) -> None:
     assert (third.key, claimed(store)) == ("k2", [])
     assert states(store) == {"k0": "wppp", "k1": "wppp", "k2": "wppp"}
     # The start that the worker then tells is of the same attempt.
-    ticket = {"fence": second.fence, "claimed": second.claimed}
+    ticket: dict[str, Any] = {"fence": second.fence, "claimed": second.claimed}
     told.start("k1", "scrape", second.attempt, run="r1", hash="h", **ticket)
     told.end("k1", "scrape", att=second.attempt, **ticket)
     told.give(store)
@@ -279,3 +281,30 @@ def test_an_item_of_the_store_may_have_lost_its_rows(store: Store, told: Told) -
     told.start("k001", "scrape")
     told.give(store)
     assert states(store)["k001"] == "wppp"
+
+
+def test_people_read_views_under_their_own_names(store: Store, told: Told) -> None:
+    filled(store, told)
+    told.plan("k000", add=["upload 100% 'x'"], group="uploads")
+    told.give(store)
+    assert item_wide.make_view(store, "auctions") == "status_auctions"
+    assert item_wide.make_view(store, "auctions") == "status_auctions"
+    read = store.connection.exec_driver_sql
+    wide = read("SELECT * FROM status_auctions ORDER BY key").mappings().all()
+    assert [(row["key"], row["current_step"], row["error_step"]) for row in wide[3:6]] == [
+        ("k003", "1", None), ("k004", "0", "scrape"), ("k005", "0", None),
+    ]  # fmt: skip
+    assert wide[3]["step_scrape"] is not None
+    assert wide[3]["step_judge"] is None
+    stages = read("SELECT * FROM vw_stage_statistics WHERE stage_name = 'scrape'").mappings().one()
+    assert (stages["pending_count"], stages["completed_count"], stages["failed_count"]) == (6, 4, 2)
+    assert float(stages["avg_duration_seconds"]) == 14.5
+    documents = read("SELECT * FROM vw_documents_by_stage WHERE filename = 'k003'").mappings().one()
+    assert (documents["current_stage"], float(documents["progress_percentage"])) == ("judge", 20.0)
+    rows = read("SELECT step_name, status FROM file_processing_steps WHERE file_key = 'k004' ORDER BY id").fetchall()
+    assert [tuple(row) for row in rows][:2] == [("scrape", "failure"), ("judge", "pending")]
+    logs = read("SELECT * FROM processing_logs WHERE file_key = 'k004' ORDER BY id").mappings().all()
+    assert [(row["kind"], row["status"], row["step_name"]) for row in logs][-1] == ("step.end", "failure", "scrape")
+    assert logs[-1]["task_id"]
+    with open_store(store.url) as again:
+        assert item_reads.count(again, AUCTIONS) == 12

@@ -4,6 +4,7 @@ A histogram is one whole number with 32 bits for each bucket, so that adding a t
 """
 
 import math
+import struct
 from collections.abc import Iterable, Mapping
 
 BASE = 1.1
@@ -20,7 +21,7 @@ def bucket(seconds: float) -> int:
     """Number of the bucket in which a duration lies."""
     if not seconds > FIRST_S:
         return 0
-    return min(BUCKETS - 1, math.ceil(math.log(seconds / FIRST_S) / _LOG - 1e-9))
+    return min(BUCKETS - 1, math.ceil(math.log(min(seconds, 1e12) / FIRST_S) / _LOG - 1e-9))
 
 
 def middle(number: int) -> float:
@@ -55,8 +56,7 @@ def counts(histogram: int) -> dict[int, int]:
     packed = pack(histogram)
     if packed is None:
         return {}
-    width = _BITS // 8
-    lanes = (int.from_bytes(packed[i : i + width], "little") for i in range(0, len(packed), width))
+    lanes = struct.unpack(f"<{len(packed) // 4}I", packed)
     return {number: n for number, n in enumerate(lanes) if n}
 
 
@@ -68,9 +68,13 @@ def add(packed: bytes | None, changes: Mapping[int, int]) -> bytes | None:
     return pack(total(found))
 
 
-def quantiles(histogram: int, shares: Iterable[float]) -> tuple[float | None, ...]:
-    """Durations in seconds below which these shares (0..1) of all lie; None for an empty histogram."""
-    found = counts(histogram)
+def quantiles(found: Mapping[int, int], shares: Iterable[float]) -> tuple[float | None, ...]:
+    """Durations in seconds below which these shares (0..1) of all lie; None where there are none.
+
+    Args:
+        found: counts by bucket, in order.
+        shares: which.
+    """
     number_of = sum(found.values())
     result: list[float | None] = []
     for share in shares:

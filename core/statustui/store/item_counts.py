@@ -101,7 +101,7 @@ def fold_deltas(store: Store) -> int:
             return 0
         sums: Sums = {}
         _gather(sums, rows)
-        _write(connection, sums)
+        write(connection, sums)
         if store.dialect == "sqlite":
             connection.execute(_BELOW, {"last": rows[-1]["id"]})
         else:  # A smaller number may still be on its way.
@@ -128,7 +128,7 @@ def _gather(sums: Sums, rows: Iterable[Any]) -> None:
             sums.setdefault(place, _Sum()).add(row["n"], row["duration_us"], lanes)
 
 
-def _write(connection: Connection, sums: Sums) -> None:
+def write(connection: Connection, sums: Sums) -> None:
     """Add *sums* to the stored counters."""
     dialect = connection.dialect.name
     old = _stored_durations(connection, sums)
@@ -184,17 +184,18 @@ def recount(store: Store, *, fix: bool = False) -> list[Difference]:
             if fix:
                 # Waits until nobody folds; only the first question after it takes the snapshot.
                 connection.exec_driver_sql("LOCK TABLE step_totals IN SHARE ROW EXCLUSIVE MODE")
-        found = _counted(connection)
+        found = counted(connection)
         stored = _stored(connection)
         different = _compare(connection, stored, found)
         if fix and different:
             for table in (step_deltas, step_counts, step_totals, item_counts):
                 connection.execute(delete(table))
-            _write(connection, found)
+            write(connection, found)
         return different
 
 
-def _counted(connection: Connection) -> Sums:
+def counted(connection: Connection) -> Sums:
+    """What the counters should be, from the items and their steps themselves."""
     sums: Sums = {}
     slots: dict[tuple[int, int], int] = {}
     for row in connection.execute(select(steps.c.id, steps.c.pipeline, steps.c.slot)):

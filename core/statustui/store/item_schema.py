@@ -92,6 +92,7 @@ Index(
     "ix_items_failed",
     items.c.pipeline,
     items.c.failed_at,
+    items.c.date,
     sqlite_where=items.c.failed_at.is_not(None),
     postgresql_where=items.c.failed_at.is_not(None),
 )

@@ -5,7 +5,7 @@ from datetime import date as Day
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Date, bindparam, func, select
 
 from statustui.model import histogram
 from statustui.model.item_state import READY, PipelineState
@@ -55,11 +55,16 @@ _FAILED = (
     .select_from(item_steps.join(items_table, items_table.c.id == item_steps.c.item))
 )  # fmt: skip
 _LATEST = (
-    _FAILED.where(items_table.c.pipeline == _PIPELINE, items_table.c.failed_at.is_not(None))
-    .where(item_steps.c.step == items_table.c.error_step)
+    select(items_table.c.id)
+    .where(items_table.c.pipeline == _PIPELINE, items_table.c.failed_at.is_not(None))
     .order_by(items_table.c.failed_at.desc())
     .limit(_FAILURES)
 )
+# A function, so that the index of failures is walked, which has the date too, and not that of dates, to be sorted.
+_DAY = func.date(items_table.c.date, type_=Date())
+_THESE = _FAILED.where(
+    items_table.c.id.in_(bindparam("ids", expanding=True)), item_steps.c.step == items_table.c.error_step
+).order_by(items_table.c.failed_at.desc())
 _ALL_FAILED = _FAILED.where(
     item_steps.c.status == "failed", item_steps.c.step.in_(bindparam("steps", expanding=True))
 ).order_by(item_steps.c.completed_at.desc(), items_table.c.id.desc())
@@ -152,7 +157,7 @@ def summary(
             kinds={kind: n for kind, n in sorted(figures.kinds.items()) if n},
             statuses={status: n for status, n in figures.statuses.items() if n},
             steps=_steps(pipeline, figures),
-            failures=_latest(connection, pipeline, since, until),
+            failures=_latest(connection, pipeline, since, until) if figures.statuses.get(ItemStatus.FAILED) else (),
         )
 
 
@@ -204,9 +209,9 @@ def _steps(pipeline: PipelineState, figures: _Figures) -> tuple[StepSummary, ...
     made = []
     for one in ordered(pipeline):
         n = {status: figures.n.get((one.id, status.value), 0) for status in ItemStatus}
-        timed = figures.durations.get(one.id, 0)
-        number = sum(histogram.counts(timed).values()) if timed else 0
-        p50, p90 = histogram.quantiles(timed, (0.5, 0.9)) if timed else (None, None)
+        timed = histogram.counts(figures.durations.get(one.id, 0))
+        number = sum(timed.values())
+        p50, p90 = histogram.quantiles(timed, (0.5, 0.9))
         made.append(
             StepSummary(
                 step=one.step,
@@ -229,10 +234,11 @@ def _latest(
 ) -> tuple[Failure, ...]:
     statement = _LATEST
     if since is not None:
-        statement = statement.where(items_table.c.date >= since)
+        statement = statement.where(since <= _DAY)
     if until is not None:
-        statement = statement.where(items_table.c.date <= until)
-    rows = connection.execute(statement, {"pipeline": pipeline.id}).all()
+        statement = statement.where(until >= _DAY)
+    ids = list(connection.execute(statement, {"pipeline": pipeline.id}).scalars())
+    rows = connection.execute(_THESE, {"ids": ids}).all() if ids else ()
     return tuple(_failure(pipeline, row) for row in rows)
 
 

@@ -103,7 +103,7 @@ def _items() -> None:
     op.create_index("ix_items_date", "items", ["pipeline", "date", "key"], unique=False)
     op.create_index("ix_items_updated", "items", ["pipeline", "updated_at", "id"], unique=False)
     op.create_index("ix_items_definition", "items", ["pipeline", "definition", "id"], unique=False)
-    _partial("ix_items_failed", "items", ["pipeline", "failed_at"], "failed_at IS NOT NULL")
+    _partial("ix_items_failed", "items", ["pipeline", "failed_at", "date"], "failed_at IS NOT NULL")
 
 
 def _item_steps() -> None:
