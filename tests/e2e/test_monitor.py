@@ -194,3 +194,19 @@ def test_it_works_inside_tmux(bench: Bench, env: Path) -> None:
         assert subprocess.run([*tmux, "ls"], capture_output=True, env=environment).returncode != 0
     finally:
         subprocess.run([*tmux, "kill-server"], env=environment, capture_output=True, check=False)
+
+
+def test_keys_that_come_in_one_breath_mean_what_they_mean_one_by_one(bench: Bench, env: Path) -> None:
+    bench.start(FAILS, "ANNUAL_DEC_03", str(env / "never"))
+    with open_monitor(bench) as terminal:
+        terminal.wait_for("KeyError")
+        terminal.send("l/Traceback\rq")  # into the log, search, Enter, and back out
+        terminal.wait_for("Needs you")
+        terminal.settle()
+        terminal.send("/xaXrq")  # letters of a filter, not orders
+        terminal.wait_for("/xaXrq" if "/xaXrq" in terminal.text else "filter: xaXrq")
+        terminal.send("\x1b")
+        terminal.wait_for("KeyError")
+        assert len(bench.runs()) == 1
+        terminal.send("?qq")  # help, back, quit
+        assert terminal.wait() == 0

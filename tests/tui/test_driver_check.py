@@ -37,6 +37,8 @@ def test_it_is_refused_where_the_terminal_can_show_nothing(term: str, said: str)
         ({"LANG": "C.UTF-8"}, False),
         ({"LANG": "de_DE.utf8"}, False),
         ({"LANG": "C"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True),  # as the interpreter leaves it
+        ({"LANG": "C", "LC_CTYPE": "de_DE.UTF-8"}, False),
         ({"LANG": "C.UTF-8", "LC_ALL": "POSIX"}, True),
         ({"LANG": "C.UTF-8", "STATUSTUI_ASCII": "1"}, True),
     ],

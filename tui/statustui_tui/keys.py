@@ -199,12 +199,8 @@ def bindings(screen: str) -> list[Any]:
         One binding for each key; its ``id`` is that of the table, so that ``App.set_keymap`` remaps it.
     """
     # With priority the keys are handled one after the other by the application: else those that arrive together over
-    # a slow line all go to the widget that had the focus before the first of them. A log has a prompt of its own.
-    ordered = screen != LOG
-    return [
-        Binding(key.keys, key.action, key.label, show=False, id=key.id, priority=ordered or key.priority)
-        for key in on(screen)
-    ]
+    # a slow line all go to the widget that had the focus before the first of them.
+    return [Binding(key.keys, key.action, key.label, show=False, id=key.id, priority=True) for key in on(screen)]
 
 
 def display(key: str, *, ascii_only: bool = False) -> str:

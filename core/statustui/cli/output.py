@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from statustui.cli.figures import cells, fit
 from statustui.model.text import safe_text
+from statustui.signs import ascii_by_locale
 
 _SGR = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2", "": ""}
 
@@ -47,7 +48,8 @@ class Output:
             color = self.tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._color = color
         encoding = (getattr(self._stream, "encoding", None) or "ascii").lower().replace("-", "")
-        self.ascii = not encoding.startswith("utf")
+        # For programs that read on, names stay as they are.
+        self.ascii = (self.tty and ascii_by_locale(os.environ) is True) or not encoding.startswith("utf")
 
     @property
     def width(self) -> int | None:

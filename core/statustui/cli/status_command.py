@@ -268,7 +268,7 @@ def _where(run: Run) -> str:
     """``@ 4 Join counties: `` where a failure happened."""
     if run.error_subtask is None and not run.error_subtask_name:
         return ""
-    return "@ " + " ".join(filter(None, (str(run.error_subtask or ""), run.error_subtask_name))) + ": "
+    return "@" + " ".join(filter(None, (str(run.error_subtask or ""), run.error_subtask_name))) + ": "
 
 
 def now_words(run: Run) -> str:

@@ -169,6 +169,8 @@ class LogScreen(ActingScreen):
         """What works now."""
         if not self.up:
             return True
+        if self.log_view is not None and self.log_view.prompting:
+            return False  # its letters
         if action == "attempt":
             by = parameters[0]
             return isinstance(by, int) and self._attempt(by) is not None

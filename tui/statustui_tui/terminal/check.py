@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from statustui.signs import ascii_by_locale
+
 
 def refuse(environ: Mapping[str, str] | None = None) -> str | None:
     """Why the monitor cannot start here, as one line that says what to do instead; None when it can."""
@@ -21,13 +23,8 @@ def refuse(environ: Mapping[str, str] | None = None) -> str | None:
 def ascii_only(environ: Mapping[str, str] | None = None) -> bool:
     """True when the terminal's encoding is not UTF-8, or ``STATUSTUI_ASCII`` is set: signs and bars are ASCII then."""
     environ = os.environ if environ is None else environ
-    if environ.get("STATUSTUI_ASCII"):
-        return True
-    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
-        value = environ.get(name)
-        if value:
-            return "utf-8" not in value.lower() and "utf8" not in value.lower()
-    return _encoding() != "utf8"
+    said = ascii_by_locale(environ)
+    return _encoding() != "utf8" if said is None else said
 
 
 def _encoding() -> str:

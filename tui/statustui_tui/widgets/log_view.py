@@ -435,10 +435,14 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
 
     # Typing
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """While a text is typed, keys are its letters."""
         prompt, window = self._prompt, self._window
         if prompt is None or window is None:
+            # It came in one breath with the key that ended the text, and was taken for one more letter of it.
+            if await self.app._check_bindings(event.key, priority=True):
+                event.stop()
+                event.prevent_default()
             return
         event.stop()
         event.prevent_default()

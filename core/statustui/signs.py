@@ -1,0 +1,21 @@
+"""Whether a terminal is promised to draw more than ASCII."""
+
+from collections.abc import Mapping
+
+_PLAIN = ("C", "POSIX")
+
+
+def ascii_by_locale(environ: Mapping[str, str]) -> bool | None:
+    """What the locale says: True for ASCII alone, False for UTF-8, None when it says nothing.
+
+    ``STATUSTUI_ASCII`` goes before it.
+    """
+    if environ.get("STATUSTUI_ASCII"):
+        return True
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        value = environ.get(name)
+        if name == "LC_CTYPE" and value == "C.UTF-8" and environ.get("LANG") in _PLAIN:
+            continue  # Set by the interpreter itself when it found LANG=C.
+        if value:
+            return "utf-8" not in value.lower() and "utf8" not in value.lower()
+    return None
