@@ -14,7 +14,8 @@ from statustui.journal import acks
 if TYPE_CHECKING:
     from statustui.store.apply import Batch, Death, HostInfo, JournalBatch, Sample
 
-_BATCH_BYTES = 2 << 20
+# What a batch needs while it is applied is some ten times this, and the process keeps the most it ever needed.
+_BATCH_BYTES = 512 << 10
 _JOURNAL_BYTES = 256 << 10
 _PRIME_BYTES_IN_A_TURN = 4 << 20
 

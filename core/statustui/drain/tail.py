@@ -138,12 +138,9 @@ class Tail:
         """Learn from the first line who writes; from a later segment's when the first is gone."""
         if self.writer is not None:
             return
-        for line in lines:
-            if line.record is not None and line.record["k"] == "writer":
-                self.about = line.record
-                break
-        else:
-            self.about = self._reader.writer
+        self.about = self._reader.writer or next(
+            (line.record for line in lines if line.record is not None and line.record["k"] == "writer"), {}
+        )
         if self.about:
             self.writer = Writer.of(self.journal, self.about)
 

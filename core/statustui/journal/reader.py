@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,8 @@ class JournalReader:
             for number in [0] if self._exists(0) else self.segments():
                 first = _first_record(segment_path(self.spool, self.journal, number))
                 if first is not None and first.get("k") == "writer":
-                    self._writer = first
+                    # A drainer keeps one for each of a thousand writers, and most of the words are the same in all.
+                    self._writer = {sys.intern(key): _shared(value) for key, value in first.items()}
                     break
         return self._writer or {}
 
@@ -301,6 +303,10 @@ def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
+def _shared(value: Any) -> Any:
+    return sys.intern(value) if type(value) is str else value
+
+
 def _first_record(path: str) -> dict[str, Any] | None:
     try:
         fd = open_private(path, os.O_RDONLY)
@@ -342,7 +348,7 @@ def list_journals(spool: str) -> list[str]:
 def remove_journal(spool: str, journal: str) -> None:
     """Delete all files of a journal whose writer is gone, its first line last."""
     numbers = JournalReader(spool, journal).segments()
-    names = [f"{spool}/{journal}.{suffix}" for suffix in ("slot", "counts", "stack", "ack", "lock")]
+    names = [f"{spool}/{journal}.{suffix}" for suffix in ("slot", "counts", "stack", "ack", "lock", "tick")]
     names += [segment_path(spool, journal, number) for number in reversed(numbers)]
     for name in names:
         try:
