@@ -7,10 +7,14 @@ from statustui_tui.screens import help as help_screen
 from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.dialogs import Dialog
 from statustui_tui.screens.help import HelpScreen
+from statustui_tui.screens.item import ItemScreen
 from statustui_tui.screens.log import LogScreen
+from statustui_tui.screens.matrix import MatrixScreen
 from statustui_tui.screens.monitor import MonitorScreen
 from statustui_tui.screens.parts.footer import fit
+from statustui_tui.screens.pipelines import PipelinesScreen
 from statustui_tui.screens.run import RunScreen
+from statustui_tui.screens.run_items import RunItemsScreen
 from support import tui
 
 SCREENS = {
@@ -19,6 +23,10 @@ SCREENS = {
     keys.LOG: LogScreen,
     keys.HELP: HelpScreen,
     keys.DIALOG: Dialog,
+    keys.PIPELINES: PipelinesScreen,
+    keys.MATRIX: MatrixScreen,
+    keys.ITEM: ItemScreen,
+    keys.RUN_ITEMS: RunItemsScreen,
 }
 
 

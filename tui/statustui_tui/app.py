@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from textual.driver import Driver
 from statustui.model.run import Run
 from statustui.model.times import utc_now
 from statustui_tui import theme
+from statustui_tui.around import other_stores, versions
 from statustui_tui.poller import Answered, Arrived, DetailArrived, Found, Poller, StoreLost
 from statustui_tui.screens.header import Trouble, short_store
 from statustui_tui.screens.monitor import MonitorScreen
@@ -28,6 +30,7 @@ from statustui_tui.sources import Frame, Source
 if TYPE_CHECKING:
     from statustui.config import Settings
     from statustui_tui.actions import Actions
+    from statustui_tui.items_actions import ItemActions
 
 LATER = (
     "statustui_tui.screens.run",
@@ -36,11 +39,16 @@ LATER = (
     "statustui_tui.screens.plain",
     "statustui_tui.screens.palette",
     "statustui_tui.screens.log",
+    "statustui_tui.screens.pipelines",
+    "statustui_tui.screens.matrix",
+    "statustui_tui.screens.item",
+    "statustui_tui.screens.run_items",
     "statustui_tui.actions",
     "statustui.control.actor",
     "statustui.control.cancel",
     "statustui.control.retry",
     "statustui.store.requests",
+    "statustui.store.item_changes",
 )
 """Imported in the background soon after the start: an upgrade of the files underneath then breaks nothing."""
 UPGRADE_S = 60.0
@@ -83,6 +91,7 @@ class Monitor(App[int]):
         source: What the poller reads.
         settings: The configuration.
         actions: What carries out requests; None: nothing can be asked for.
+        item_actions: What changes items; None: nothing can be asked for.
         read_only: Look, but change nothing.
         place: Where to begin.
         clock: The time.
@@ -104,6 +113,7 @@ class Monitor(App[int]):
         settings: "Settings",
         *,
         actions: "Actions | None" = None,
+        item_actions: "ItemActions | None" = None,
         read_only: bool = False,
         place: Place | None = None,
         clock: Clock | None = None,
@@ -126,6 +136,7 @@ class Monitor(App[int]):
         self.frame: Frame | None = None
         self.paused = False
         self.main = MonitorScreen()
+        self.item_actions = item_actions
         self._actions = actions
         self._started = started
         self._place = place or Place()
@@ -323,6 +334,34 @@ class Monitor(App[int]):
 
         self.push_screen(LogScreen(run))
 
+    def open_run_id(self, run_id: str) -> None:
+        """Go into a run of which only the id is known."""
+        known = next((run for run in self.known_runs() if run.run_id == run_id), None)
+        from statustui_tui.screens.run import RunScreen
+
+        screen = RunScreen(run_id, known)
+        screen.frame = self.frame
+        self.push_screen(screen)
+
+    def open_matrix(self, pipeline: str, *, step: str | None = None, fingerprint: str = "") -> None:
+        """Go to the items of a pipeline; of one step or one kind of failure."""
+        from statustui_tui.screens.matrix import MatrixScreen
+
+        wanted = f"step:{shlex.quote(step)}" if step is not None else ""
+        self.push_screen(MatrixScreen(pipeline, self.frame, fingerprint=fingerprint, filter=wanted))
+
+    def open_item(self, pipeline: str, key: str) -> None:
+        """Go into an item."""
+        from statustui_tui.screens.item import ItemScreen
+
+        self.push_screen(ItemScreen(pipeline, key, self.frame))
+
+    def open_run_items(self, run_id: str, title: str) -> None:
+        """Go to the items of a run."""
+        from statustui_tui.screens.run_items import RunItemsScreen
+
+        self.push_screen(RunItemsScreen(run_id, title))
+
     def open_help(self, screen: str) -> None:
         """Show the keys of a screen."""
         from statustui_tui.screens.help import HelpScreen
@@ -350,6 +389,24 @@ class Monitor(App[int]):
 
     # Actions
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What works now on every screen."""
+        if action == "pipelines":
+            return self.frame is not None and bool(self.frame.board.pipelines)
+        return super().check_action(action, parameters)
+
+    def action_first_screen(self) -> None:
+        """To the Monitor screen, whatever lies above it."""
+        while self.screen is not self.main and self.main in self.screen_stack:
+            self.pop_screen()
+
+    def action_pipelines(self) -> None:
+        """To the Pipelines screen."""
+        from statustui_tui.screens.pipelines import PipelinesScreen
+
+        self.action_first_screen()
+        self.push_screen(PipelinesScreen(self.frame))
+
     async def action_quit(self) -> None:
         """Quit at once; no run is ever signalled by it."""
         self.exit(0)
@@ -366,50 +423,6 @@ def _import_the_rest() -> None:
     time.sleep(0.5)  # the first data comes first
     for name in LATER:
         import_module(name)
-
-
-def versions() -> tuple[str, str]:
-    """The version that is installed now, and the one that runs."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        installed = version("statustui")
-    except PackageNotFoundError:
-        return RUNNING, RUNNING
-    return installed, RUNNING or installed
-
-
-def _running_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("statustui")
-    except PackageNotFoundError:
-        return ""
-
-
-RUNNING = _running_version()
-
-
-def other_stores(settings: "Settings") -> tuple[tuple[str, int], ...]:
-    """Other stores that this user has used, each with the number of its runs; unreadable ones are left out."""
-    from statustui import config
-    from statustui.errors import StatustuiError
-    from statustui.store import reads
-    from statustui.store.open import open_store
-
-    found = []
-    for url in config.known_stores():
-        if url == settings.store_url:
-            continue
-        try:
-            with open_store(url, create=False, read_only=True, timeout=1.0) as store:
-                runs = reads.snapshot(store, since=utc_now()).total_runs
-        except StatustuiError:
-            continue
-        if runs:
-            found.append((config.display_url(url), runs))
-    return tuple(found)
 
 
 def main(
@@ -435,6 +448,7 @@ def main(
         An exit status: 0 ok, 2 where this terminal cannot show it.
     """
     from statustui_tui.actions import StoreActions
+    from statustui_tui.items_actions import StoreItemActions
     from statustui_tui.sources import StoreSource
     from statustui_tui.terminal import check
     from statustui_tui.terminal.driver import SafeDriver
@@ -448,6 +462,7 @@ def main(
         StoreSource(settings),
         settings,
         actions=None if read_only else StoreActions(settings),
+        item_actions=None if read_only else StoreItemActions(settings),
         read_only=read_only,
         place=Place(run=run, screen=screen),
         ascii_only=check.ascii_only(),

@@ -15,7 +15,12 @@ RUN = "run"
 LOG = "log"
 HELP = "help"
 DIALOG = "dialog"
-ALL = (MONITOR, RUN, LOG, HELP)
+PIPELINES = "pipelines"
+MATRIX = "items"
+ITEM = "item"
+RUN_ITEMS = "run items"
+ITEMS = (PIPELINES, MATRIX, ITEM, RUN_ITEMS)
+ALL = (MONITOR, RUN, LOG, HELP, *ITEMS)
 LISTS = (MONITOR,)
 RUNS = (MONITOR, RUN)
 
@@ -55,7 +60,21 @@ KEYS: tuple[Key, ...] = (
         help="Open the run under the cursor; on a folded row, unfold it.", command="statustui show {id}"),
     Key(id="log", keys="l", action="log", label="log", group="Look", screens=RUNS, footer=3, palette=True,
         help="Show the log of the run; a failed one opens at its error.", command="statustui tail {id}"),
+    Key(id="open_items", keys="enter", action="open", label="open", group="Look", screens=ITEMS, footer=2,
+        help="Go in: the pipeline's items, those at the step, the item, the run that made the attempt.",
+        command="statustui item KEY"),
+    Key(id="run_items", keys="i", action="items", label="items", group="Look", screens=(RUN,), footer=5, palette=True,
+        help="The items that this run works or worked on."),
     # Act
+    Key(id="item_retry", keys="r", action="item_retry", label="retry", group="Act", screens=(MATRIX, ITEM), footer=3,
+        palette=True, help="Let failed steps be tried again at once. Asks first, with the count.",
+        command="statustui items retry KEY"),
+    Key(id="item_reset", keys="R", action="item_reset", label="reset", group="Act", screens=(MATRIX, ITEM), footer=5,
+        palette=True, help="Let a step, and what depends on it, begin anew. Asks first.",
+        command="statustui items reset KEY --step STEP"),
+    Key(id="item_skip", keys="S", action="item_skip", label="skip", group="Act", screens=(MATRIX, ITEM), footer=5,
+        palette=True, help="Skip what is open of an item; on its own screen the step under the cursor. Asks first.",
+        command="statustui items skip KEY --reason WHY"),
     Key(id="cancel", keys="x", action="cancel", label="cancel", group="Act", screens=RUNS, footer=4,
         palette=True, help="Cancel: TERM, a countdown, then KILL. Asks first.", command="statustui cancel {id}"),
     Key(id="cancel_now", keys="X", action="cancel_now", label="kill now", group="Act", screens=RUNS, palette=True,
@@ -66,12 +85,25 @@ KEYS: tuple[Key, ...] = (
         help="Edit the command, then start a new attempt.", command="statustui retry --edit {id}"),
     Key(id="acknowledge", keys="a", action="acknowledge", label="ack", group="Act", screens=RUNS, footer=6,
         palette=True, help="Acknowledge: it leaves “Needs you”.", command="statustui ack {id}"),
-    Key(id="copy", keys="y", action="copy", label="copy", group="Act", screens=(MONITOR, RUN, LOG), palette=True,
-        help="Copy to the clipboard of your terminal, and show a plain page to select from."),
+    Key(id="copy", keys="y", action="copy", label="copy", group="Act", screens=(MONITOR, RUN, LOG, MATRIX, ITEM),
+        palette=True, help="Copy to the clipboard of your terminal, and show a plain page to select from."),
     # Find
     Key(id="filter", keys="slash", action="filter", label="filter", group="Find", screens=(MONITOR,), footer=5,
         palette=True, command="statustui runs --task TASK",
         help="Show only what matches; ! inverts; user: host: task: stage: status: narrow."),
+    Key(id="item_filter", keys="slash", action="filter", label="filter", group="Find", screens=(MATRIX,), footer=4,
+        palette=True, command="statustui items --search TEXT",
+        help="Show only items that match: part of the key, status: step: kind: since: until: date:."),
+    Key(id="failure", keys="e", action="failure(1)", label="failure", group="Find", screens=(MATRIX,), footer=4,
+        help="Go to the next failed item."),
+    Key(id="previous_failure", keys="E", action="failure(-1)", label="failure before", group="Find",
+        screens=(MATRIX,), help="Go to the failed item before."),
+    Key(id="item_sort", keys="s", action="sort", label="sort", group="Find", screens=(MATRIX,), footer=7, palette=True,
+        help="Choose the order: key, date, last changed, status, failed last."),
+    Key(id="item_mark", keys="space", action="mark", label="mark", group="Find", screens=(MATRIX,), footer=8,
+        help="Mark the item; what you then ask for is done to all that are marked."),
+    Key(id="everything", keys="A", action="everything", label="all", group="Find", screens=(MATRIX,), footer=8,
+        palette=True, help="Choose everything that the filter matches, in view or not; again: not."),
     Key(id="search", keys="slash", action="search", label="search", group="Find", screens=(LOG,), footer=5,
         palette=True, help="Search in the log."),
     Key(id="mine", keys="u", action="mine", label="mine", group="Find", screens=(MONITOR,), palette=True,
@@ -98,7 +130,7 @@ KEYS: tuple[Key, ...] = (
     Key(id="end", keys="G,end", action="move('end')", label="end", group="Move", screens=ALL,
         help="To the last line; in a log also: follow."),
     Key(id="other_list", keys="tab,shift+tab", action="other_list", label="other list", group="Move",
-        screens=(MONITOR, RUN), help="To the other list."),
+        screens=(MONITOR, RUN, PIPELINES, ITEM), help="To the other list."),
     # The log
     Key(id="follow", keys="f", action="follow", label="follow", group="Log", screens=(LOG,), footer=2,
         help="Follow the end of the log; scrolling up stops it, End resumes.", command="statustui tail -f {id}"),
@@ -122,24 +154,32 @@ KEYS: tuple[Key, ...] = (
     Key(id="newer_attempt", keys="right_square_bracket", action="attempt(1)", label="newer try", group="Run",
         screens=(RUN, LOG), footer=6, help="The attempt after this one."),
     # The program
-    Key(id="pause", keys="p", action="pause", label="pause", group="Program", screens=RUNS, palette=True,
+    Key(id="pause", keys="p", action="pause", label="pause", group="Program", screens=(*RUNS, *ITEMS), palette=True,
         help="Hold the screen still; its age is shown until you go on."),
     Key(id="zoom", keys="z", action="zoom", label="full screen", group="Program", screens=(MONITOR, RUN, LOG),
         palette=True, help="Show this part alone; again to go back."),
-    Key(id="refresh", keys="ctrl+r,f5", action="reload", label="reload", group="Program", screens=RUNS, palette=True,
-        help="Ask the store now."),
+    Key(id="refresh", keys="ctrl+r,f5", action="reload", label="reload", group="Program", screens=(*RUNS, *ITEMS),
+        palette=True, help="Ask the store now."),
     Key(id="suspend", keys="ctrl+z", action="app.suspend_process", label="suspend", group="Program", screens=ALL,
         help="Stop the monitor for a while; fg brings it back."),
     Key(id="redraw", keys="ctrl+l", action="app.redraw", label="redraw", group="Program", screens=ALL,
         help="Draw the screen again, when something else has written over it."),
     Key(id="palette", keys="colon,ctrl+p", action="palette", label="palette", group="Program",
-        screens=(MONITOR, RUN, LOG), help="Type to find a run or an action."),
-    Key(id="help", keys="question_mark,f1", action="help", label="help", group="Program", screens=(MONITOR, RUN, LOG),
-        footer=2, palette=True, help="Show the keys that work here."),
-    Key(id="back", keys="escape", action="back", label="back", group="Program", screens=(RUN, LOG, HELP), footer=1,
+        screens=(MONITOR, RUN, LOG, *ITEMS), help="Type to find a run or an action."),
+    Key(id="help", keys="question_mark,f1", action="help", label="help", group="Program",
+        screens=(MONITOR, RUN, LOG, *ITEMS), footer=2, palette=True, help="Show the keys that work here."),
+    Key(id="back", keys="escape", action="back", label="back", group="Program",
+        screens=(RUN, LOG, HELP, PIPELINES, ITEM, RUN_ITEMS), footer=1,
         help="Go back one level, clearing one thing at a time: search, filter, marks."),
     Key(id="clear", keys="escape", action="clear", label="clear", group="Program", screens=(MONITOR,), footer=1,
         help="Clear one thing at a time: full screen, marks, filter."),
+    Key(id="clear_items", keys="escape", action="clear", label="back", group="Program", screens=(MATRIX,), footer=1,
+        help="Clear one thing at a time: the choice, marks, filter; then go back."),
+    Key(id="monitor", keys="1", action="app.first_screen", label="monitor", group="Program", screens=(RUN, *ITEMS),
+        palette=True, help="To the Monitor screen."),
+    Key(id="pipelines", keys="3", action="app.pipelines", label="pipelines", group="Program",
+        screens=(MONITOR, RUN, MATRIX, ITEM, RUN_ITEMS), footer=9, palette=True, command="statustui pipelines",
+        help="To the pipelines: their steps, and where items wait, run and fail."),
     Key(id="quit", keys="q", action="leave", label="quit", group="Program", screens=ALL, footer=1, palette=True,
         help="Go back; quit on the Monitor screen."),
     Key(id="interrupt", keys="ctrl+c,ctrl+q", action="app.quit", label="quit", group="Program", screens=ALL,

@@ -21,6 +21,7 @@ from statustui import config
 from statustui.errors import StatustuiError
 from statustui_tui.actions import StoreActions
 from statustui_tui.app import Monitor, Place
+from statustui_tui.items_actions import StoreItemActions
 from statustui_tui.sources import StoreSource
 
 CELL = 8.4
@@ -139,7 +140,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"shot: {error}", file=sys.stderr)
         return 2
     place = Place(run=given.run, screen=given.screen) if given.screen in ("run", "log") and given.run else Place()
-    app = Monitor(StoreSource(settings), settings, actions=StoreActions(settings), place=place)
+    app = Monitor(
+        StoreSource(settings),
+        settings,
+        actions=StoreActions(settings),
+        item_actions=StoreItemActions(settings),
+        place=place,
+    )
     app.theme = given.theme
     keys = [key for key in given.keys.split(",") if key]
     if given.screen == "help":

@@ -9,9 +9,10 @@ from textual.content import Content
 from textual.widgets import Input
 
 from statustui.insight.order import one_row_each
+from statustui.model.items import FailureGroup
 from statustui.model.run import Run, Snapshot
 from statustui_tui import keys, render
-from statustui_tui.screens import needs, running, view
+from statustui_tui.screens import lists, needs, needs_items, running, view
 from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.dialogs import Choice, Menu
 from statustui_tui.screens.filtering import Filter, parse
@@ -20,6 +21,7 @@ from statustui_tui.screens.lately import Joined, ended_rows
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line, rule
 from statustui_tui.screens.parts.sheet import Sheet
+from statustui_tui.screens.pipelines_part import PipelinesPart
 from statustui_tui.sources import Frame
 from statustui_tui.widgets.table import Table
 
@@ -58,6 +60,7 @@ class MonitorScreen(ActingScreen):
         self.others: tuple[tuple[str, int], ...] = ()
         self._entries: list[view.Entry] = []
         self._needs: list[needs.Need] = []
+        self._items: list[FailureGroup] = []
         self._places: dict[str, int] = {}
         self._ordered_at = float("-inf")
         self._drawn_at = float("-inf")
@@ -72,6 +75,7 @@ class MonitorScreen(ActingScreen):
         yield Table(needs.columns(several_hosts=False), header=False, ascii=ascii_only, id="needs")
         yield Line(id="running-title", classes="title")
         yield Table(running.columns(80, several_hosts=False), ascii=ascii_only, id="running")
+        yield PipelinesPart(ascii_only=ascii_only)
         yield Sheet(id="empty")
         yield FilterLine(
             id="filter", placeholder="filter: words, regex, !not, user: host: task: stage: status:", compact=True
@@ -94,9 +98,8 @@ class MonitorScreen(ActingScreen):
     @property
     def table(self) -> Table:
         """The list that keys go to."""
-        needs_table = self.needs_table
         # Not `has_focus`: that follows a moment later, and a key must never hit what the cursor has left.
-        return needs_table if self.focused is needs_table and needs_table.display else self.running_table
+        return next((one for one in self.tables if self.focused is one and one.display), self.running_table)
 
     def on_mount(self) -> None:
         """Show what is there, and keep the ages moving."""
@@ -179,6 +182,7 @@ class MonitorScreen(ActingScreen):
         self._entries = self._in_order(view.kept(found, self.filter, user))
         groups = [needs.Need(key=g.key, runs=tuple(g.runs)) for g in needs_you(frame.snapshot, now)]
         self._needs = needs.kept(groups, self.filter, user)
+        self._items = needs_items.kept(frame.board, self.filter, mine=self.mine)
 
     def _in_order(self, found: list[view.Entry]) -> list[view.Entry]:
         clock = self.monitor.clock.monotonic()
@@ -204,10 +208,11 @@ class MonitorScreen(ActingScreen):
     def _show(self) -> None:
         frame, monitor = self.frame, self.monitor
         sheet = self.query_one("#empty", Sheet)
-        empty = frame is None or (frame.snapshot.total_runs == 0 and not frame.snapshot.running)
+        empty = frame is None or not (frame.snapshot.total_runs or frame.snapshot.running or frame.board.pipelines)
         sheet.display = empty
         for part in ("#needs-title", "#needs", "#running-title", "#running"):
             self.query_one(part).display = not empty
+        self.query_one(PipelinesPart).display = not empty
         if empty:
             if frame is not None or self.missing:
                 sheet.show(empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only))
@@ -219,7 +224,8 @@ class MonitorScreen(ActingScreen):
         snapshot, now = frame.snapshot, monitor.now()
         several = len({run.host for run in (*snapshot.running, *snapshot.ended)}) > 1
         users = len({run.user for run in snapshot.running}) > 1
-        self._show_needs(several)
+        self._show_needs(frame, several)
+        self.query_one(PipelinesPart).show(frame.board, zoomed=self.zoomed)
         shape = running.columns(self.size.width, several_hosts=several, several_users=users)
         model = running.RunningModel(self._entries, snapshot.stats, now, shape, ascii_only=monitor.ascii_only)
         lately = ended_rows(self._recent(snapshot), now, shape, ascii_only=monitor.ascii_only)
@@ -227,15 +233,14 @@ class MonitorScreen(ActingScreen):
         self.running_table.set_model(Joined(model, lately))
         self._titles(snapshot)
         if self.table.cursor_key is None and not isinstance(self.focused, Input):
-            other = self._other()
-            if other is not None:
+            for other in lists.walkable(self.tables)[:1]:
                 self.set_focus(other)
         self.refresh_bindings()
 
-    def _show_needs(self, several: bool) -> None:
-        table = self.needs_table
+    def _show_needs(self, frame: Frame, several: bool) -> None:
+        table, now, ascii_only = self.needs_table, self.monitor.now(), self.monitor.ascii_only
         shape = needs.columns(several_hosts=several)
-        rows = needs.rows(self._needs, self.unfolded, self.monitor.now(), shape, ascii_only=self.monitor.ascii_only)
+        rows = needs_items.rows(self._needs, self._items, frame.board, self.unfolded, now, shape, ascii_only=ascii_only)
         table.set_columns(shape)
         height = self.size.height
         most = max(1, (height - 4) // 3) if self.zoomed is None else height
@@ -255,7 +260,7 @@ class MonitorScreen(ActingScreen):
 
     def _titles(self, snapshot: Snapshot) -> None:
         ascii_only, width = self.monitor.ascii_only, self.size.width
-        n = sum(len(need.runs) for need in self._needs)
+        n = sum(len(need.runs) for need in self._needs) + sum(group.count for group in self._items)
         since = "since 24 h"
         self.query_one("#needs-title", Line).show(
             rule(
@@ -307,6 +312,7 @@ class MonitorScreen(ActingScreen):
         """Freeze both lists."""
         self.needs_table.frozen = held
         self.running_table.frozen = held
+        self.query_one(PipelinesPart).table.frozen = held
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What works now."""
@@ -332,28 +338,18 @@ class MonitorScreen(ActingScreen):
         if self.query_one("#empty").display:
             self.query_one("#empty", Sheet).move(how)
             return
-        table, other = self.table, self._other()
-        if other is not None and len(other.model):
-            at = table.model.index_of(table.cursor_key) if table.cursor_key is not None else None
-            if how in ("down", "half_down") and table is self.needs_table and at in (None, len(table.model) - 1):
-                other.move("top")
-                self.set_focus(other)
-                return
-            # The first row may be a heading, over which the cursor passes.
-            first = 1 if len(table.model) and table.model.row(0).section else 0
-            if how in ("up", "half_up") and table is self.running_table and at in (None, first):
-                other.move("end")
-                self.set_focus(other)
-                return
-        table.move(how)
+        table = lists.move(self.tables, self.table, how)
+        if table is not self.table:
+            self.set_focus(table)
 
-    def _other(self) -> Table | None:
-        other = self.running_table if self.table is self.needs_table else self.needs_table
-        return other if other.display and other.cursor_key is not None else None
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All lists, from the top down."""
+        return self.needs_table, self.running_table, self.query_one(PipelinesPart).table
 
     def action_other_list(self) -> None:
         """To the other list."""
-        other = self._other()
+        other = lists.following(self.tables, self.table)
         if other is not None:
             self.set_focus(other)
 
@@ -386,6 +382,12 @@ class MonitorScreen(ActingScreen):
     def action_open(self) -> None:
         """Open the run, or unfold the row."""
         key = self.table.cursor_key
+        if isinstance(key, needs_items.ItemsFailed):
+            self.monitor.open_matrix(key.pipeline, fingerprint=key.fingerprint)
+            return
+        if self.table is self.tables[-1]:
+            self.monitor.open_matrix(str(key))
+            return
         if isinstance(key, needs.Folded):
             self.unfolded ^= {key.fingerprint}
             self.redraw()
@@ -404,18 +406,7 @@ class MonitorScreen(ActingScreen):
 
     def action_sort(self) -> None:
         """Choose the order."""
-        letters = {
-            "trouble": "t",
-            "time": "l",
-            "progress": "d",
-            "left": "e",
-            "cpu": "c",
-            "memory": "m",
-            "task": "n",
-            "host": "h",
-            "id": "i",
-        }
-        choices = [Choice(key=letters[by], label=label, value=by) for by, label in view.ORDERS.items()]
+        choices = [Choice(key=view.LETTERS[by], label=label, value=by) for by, label in view.ORDERS.items()]
         menu = Menu("Sort by (again: reversed)", choices, self.order.by, self.monitor.ascii_only)
 
         def then(by: str | None) -> None:
@@ -437,7 +428,7 @@ class MonitorScreen(ActingScreen):
 
     def action_zoom(self) -> None:
         """One list alone, or both."""
-        self.zoomed = None if self.zoomed else ("needs" if self.table is self.needs_table else "running")
+        self.zoomed = None if self.zoomed else self.table.id
         self.redraw()
 
     def action_filter(self) -> None:

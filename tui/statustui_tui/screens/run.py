@@ -195,6 +195,11 @@ class RunScreen(ActingScreen):
         sheet.styles.height = min(len(lines), max(1, height // 3))
         sheet.show(lines)
 
+    def action_items(self) -> None:
+        """The items that this run works or worked on."""
+        name = self.run.task if self.run is not None else ""
+        self.monitor.open_run_items(self.run_id, name)
+
     # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -202,6 +207,8 @@ class RunScreen(ActingScreen):
         if action == "attempt":
             by = parameters[0]
             return isinstance(by, int) and self._attempt(by) is not None
+        if action == "items":
+            return self.frame is not None and bool(self.frame.board.pipelines)
         if action == "other_list":
             return self.up and self.query_one("#right").display
         return super().check_action(action, parameters)

@@ -61,6 +61,11 @@ ORDERS: Mapping[str, str] = {
     "id": "newest",
 }
 """The orders of `insight.order`, as the menu and the heading name them."""
+LETTERS: Mapping[str, str] = {
+    "trouble": "t", "time": "l", "progress": "d", "left": "e", "cpu": "c", "memory": "m", "task": "n", "host": "h",
+    "id": "i",
+}  # fmt: skip
+"""The key of each order in the menu."""
 
 
 def entries(frame: Frame, now: datetime) -> list[Entry]:

@@ -22,6 +22,7 @@ _ROW_STYLES = (
     "started", "running", "finished", "completed", "failed", "lost", "cancelled", "skipped",
     "stalled", "slow", "silent", "late",
     "muted", "strong", "accent", "warning", "error", "success", "bar", "bar-2", "section",
+    "part-completed", "part-skipped", "part-processing", "part-failed",
 )  # fmt: skip
 
 
