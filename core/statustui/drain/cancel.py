@@ -22,7 +22,9 @@ class Cancel:
             grace_s: seconds between TERM and KILL; 0 for KILL at once.
         """
         self._root = root
-        self._pgid = pgid if pgid is not None and _group(root.pid) == pgid and pgid != os.getpgrp() else None
+        # Group 1 would be kill(-1): everybody.
+        own = pgid is not None and pgid > 1 and pgid != os.getpgrp()
+        self._pgid = pgid if own and _group(root.pid) == pgid else None
         self._members: dict[tuple[int, int], Handle] = {}
         self._told: set[tuple[int, int]] = set()
         self._looked_at = 0.0

@@ -138,13 +138,18 @@ class Lookout:
         return found
 
     def handle_of(self, run: OpenRun) -> Handle | None:
-        """The living process to signal for a run: the command, else its program."""
+        """The living process to signal for a run: the command, else its program.
+
+        Only one whose start tick was recorded: a pid alone may be somebody else's by the time that it is met.
+        """
         command = self._commands.get(run.run_id)
         if command is not None and command.handle is not None and not command.handle.ended():
-            return command.handle
+            return command.handle if run.start is not None else None
         for journal in run.speakers:
             tail = self._tails.get(journal)
-            if tail is not None and tail.handle is not None and not tail.handle.ended():
+            if tail is None or tail.writer is None or tail.writer.start is None:
+                continue
+            if tail.handle is not None and not tail.handle.ended():
                 return tail.handle
         return None
 
