@@ -18,6 +18,7 @@ from statustui.record import context
 
 if TYPE_CHECKING:
     from statustui.config import Settings
+    from statustui.process.cgroup import OomCounter
 
 # Longest that the journal is brought in by this very process, where no drainer is allowed.
 _INLINE_S = 2.0
@@ -92,7 +93,6 @@ class Report:
 
     def __init__(self, settings: "Settings", options: Options, command: Command, origin: Origin) -> None:
         from statustui import config
-        from statustui.urls import without_password
 
         self.settings = settings
         self.origin = origin
@@ -101,8 +101,9 @@ class Report:
         self._task = options.name or command.name
         self._began = time.monotonic()
         self._spool = config.spool_dir(settings)
-        self._writer = Writer(self._spool, role="wrapper", lang="sh", store_url=without_password(settings.store_url))
+        self._writer = Writer(self._spool, role="wrapper", lang="sh", store_url=settings.store_url)
         self._patterns: list[re.Pattern[str]] | None = None
+        self._memory: OomCounter | None = None
 
     def started(self, pid: int, log: Log) -> None:
         """Record the start."""
@@ -144,7 +145,9 @@ class Report:
         from statustui.journal import launch
         from statustui.journal import spawn as drainer
         from statustui.model import fingerprint  # noqa: F401  # while there is time: a bad end needs it
+        from statustui.process.cgroup import OomCounter
 
+        self._memory = OomCounter.of(os.getpid())
         options = self._options
         commit = context.git_commit(os.path.dirname(self._command.script) if self._command.script else context.cwd())
         if commit:
@@ -175,9 +178,8 @@ class Report:
     def refused(self, error: OSError, status: int, log: Log) -> None:
         """Record a command that could not be executed."""
         self.started(os.getpid(), log)
-        self._end(
-            RunStatus.FAILED, exit_code=status, error=self._error(type(error).__name__, f"{error.filename}: {error.strerror}")
-        )
+        told = self._error(type(error).__name__, f"{error.filename}: {error.strerror}")
+        self._end(RunStatus.FAILED, exit_code=status, error=told)
 
     def ended(self, status: int, log: Log, *, asked: bool, log_failed: bool) -> None:
         """Record the end.
@@ -208,6 +210,9 @@ class Report:
             return
         said = f"exit status {code}" if number is None else f"killed by {_signal_name(number)}"
         last = tail.telling(lines)
+        if number == signal.SIGKILL and self._memory is not None and (whose := self._memory.rose()) is not None:
+            killer = "its cgroup's" if whose == "cgroup" else "the machine's"
+            last = f"{said}, out of memory? {killer} oom_kill rose"
         self._end(RunStatus.FAILED, error=self._error(said, last or said), **fields)
 
     def close(self) -> None:

@@ -28,6 +28,8 @@ _BEAT_S = 5.0
 _COUNTS_S = 0.5
 _HOUSE_S = 2.0
 _SCAN_S = 30.0
+# Soon, since most drainers live for some seconds only: else journals would never be pruned.
+_FIRST_SCAN_S = 2.0
 _LEFTOVERS_S = (1.0, 600.0)
 _SCAN_WITHOUT_NOTICE_S = (0.05, 0.5)
 _SHORTEST_PACE_S = 0.05
@@ -66,7 +68,7 @@ class Drainer:
         self._beat_due = now
         self._counts_due = now
         self._house_due = now
-        self._scan_due = now + _SCAN_S
+        self._scan_due = now + _FIRST_SCAN_S
         self._leftovers_due = now + _LEFTOVERS_S[0]
         self._next_batch = now
         self._next_progress = now
