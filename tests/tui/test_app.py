@@ -84,7 +84,7 @@ async def test_nothing_is_worked_out_anew_while_nothing_runs_and_nothing_changes
         clock.at += 1
         app.main.tick()
         assert app.main.running_table.model is model
-        assert "03:04:13" in tui.screen_text(app)
+        assert "03:04 CET" in tui.screen_text(app)
         clock.at += 60
         app.main.tick()
         assert app.main.running_table.model is not model

@@ -49,11 +49,22 @@ class Trouble:
     """Age of what is shown, in seconds; None when nothing is shown."""
 
 
-def header(who: str, store: str, totals: Totals | None, clock: datetime, width: int, remark: str = "") -> Content:
-    """``etl@db1 ~/…/statustui   15 running  1 stalled  43 FAILED    03:04:12 CET``."""
+def header(
+    who: str,
+    store: str,
+    totals: Totals | None,
+    clock: datetime,
+    width: int,
+    remark: str = "",
+    *,
+    seconds: bool = True,
+) -> Content:
+    """``etl@db1 ~/…/statustui   15 running  1 stalled  43 FAILED    03:04:12 CET``, or without the seconds."""
     counts = _counts(totals, short=width < 60) if totals is not None else Content("")
     zone = f" {render.clean(clock.tzname() or '')}" if width >= 72 else ""
-    time_text = clock.strftime("%H:%M:%S") if width >= 34 else clock.strftime("%H:%M") if width >= 26 else ""
+    time_text = (
+        clock.strftime("%H:%M:%S") if seconds and width >= 34 else clock.strftime("%H:%M") if width >= 26 else ""
+    )
     right = Content.assemble(
         (remark, "bold $warning"), "  " if remark else "", (time_text + zone, "$foreground 70%"), " "
     )

@@ -197,7 +197,10 @@ class MonitorScreen(ActingScreen):
     def _head(self) -> None:
         monitor, width = self.monitor, self.size.width
         remark = f"PAUSED {render.age(monitor.paused_for())}" if monitor.paused else monitor.remark
-        line = header(monitor.who, monitor.store_name, self._marks_of, monitor.clock.wall(), width, remark)
+        # While nothing moves, a clock that ticks would be all that is drawn.
+        moves = monitor.paused or self.frame is None or bool(self.frame.snapshot.running)
+        clock = monitor.clock.wall()
+        line = header(monitor.who, monitor.store_name, self._marks_of, clock, width, remark, seconds=moves)
         self.query_one("#head", Line).show(line)
         wrong = self.query_one("#banner", Line)
         wrong.display = self.trouble is not None
