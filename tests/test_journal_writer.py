@@ -252,6 +252,32 @@ def test_a_full_disk_neither_raises_nor_is_silent(spool: Path, monkeypatch: pyte
     assert len(records(spool, "dropped")) == 1
 
 
+def test_what_was_dropped_on_a_disk_that_stays_full_is_told_when_the_writer_is_gone(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(str(spool))
+    writer.fact("event", i=0)
+    journal = writer.journal
+    assert journal is not None
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        for _ in range(7):
+            writer.fact("event", i=1)
+    reader = JournalReader(str(spool), journal)
+    here = reader.read(0)
+    assert [line.record["k"] for line in here if line.record] == ["writer", "event"], "nothing while it lives"
+    more = reader.read(here[-1].next_offset, final=True)
+    assert [line.record for line in more] == [{"k": "dropped", "facts": 7, "progress": 0}]
+    assert reader.read(more[-1].next_offset, final=True) == [], "told once"
+    writer.fact("event", i=2)
+    told = [line.record for line in reader.read(0, final=True) if line.record and line.record["k"] == "dropped"]
+    assert [record["facts"] for record in told] == [7], "a line has told it meanwhile"
+
+
 def test_a_program_that_limits_the_size_of_files_loses_nothing(spool: Path) -> None:
     done = run(
         """
