@@ -441,3 +441,33 @@ def test_the_live_line_is_redrawn_in_place_and_cleans_what_it_shows() -> None:
     assert shown.endswith("10/10 100%  1 failed  0:06\n")
     out.close()
     console.line("nobody reads this")  # and nothing is raised
+
+
+def test_who_resumes_right_after_a_kill_gets_what_the_dead_one_held(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reporting_to(sqlite_url, monkeypatch, drainer="process"):
+        files = Pipeline("files", STEPS)
+        fill(files, 2)
+        files.summary()
+        code = """
+import time
+from statustui import Pipeline
+files = Pipeline("files", ["fetch", "parse", "load"])
+files.resume({"fetch": lambda work: (print(work.key, flush=True), time.sleep(60))}, show=False)
+"""
+        environment = {**os.environ, "PYTHONPATH": str(CORE)}
+        program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.kill()
+        program.communicate()
+        assert files.resume({"fetch": nothing}, show=False).completed == 2
+        files.close()
+
+
+def test_a_handler_that_gives_everything_back_does_not_get_it_for_ever(local: Pipeline) -> None:
+    fill(local, 3)
+    told = local.resume({"fetch": lambda work: work.give_back("not today")}, show=False)
+    assert (told.given_back, told.completed) == (3, 0)
+    assert local.ready("fetch") == ["f000", "f001", "f002"]

@@ -90,6 +90,12 @@ class Coordinator:
         with suppress(StatustuiError), self.desk.open():
             pass
 
+    @property
+    def has_drainer(self) -> bool:
+        """True where a drainer finds out who has died."""
+        session = self.reporter.session
+        return session is not None and session.settings.drainer == "process"
+
     # --- questions about one item ------------------------------------------------------------------------------------
 
     def item(self, key: object) -> Item | None:

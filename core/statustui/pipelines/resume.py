@@ -26,6 +26,7 @@ _AHEAD = 2
 _MOST = 200
 _PORTION_S = 0.5
 _STILL_S = 0.2
+_DEAD_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,8 +113,14 @@ class Resume:
         options = self._options
         with run:
             run.subtasks({self._title(step): float(max(1, left.get(step.key, 0))) for step in steps})
-            while self._pass(run, steps) or (options.wait and self._wait_for_retries(steps)):
-                pass
+            looked = False
+            while True:
+                if self._pass(run, steps):
+                    looked = False
+                elif not looked and self._given_back(steps):
+                    looked = True
+                elif not (options.wait and self._wait_for_retries(steps)):
+                    break
             run.message = self._told()
 
     def _told(self) -> str:
@@ -174,6 +181,10 @@ class Resume:
         began = time.monotonic()
         while not self._stop.is_set():
             works = self._all.claim(step.key, limit, options=self._options, run=run.run_id, but=self._tried)
+            again = [work for work in works if (work.key, work.step) in self._tried]
+            for work in again:  # its handler gave it back: for another call, not for this one
+                work.give_back()
+            works = [work for work in works if work not in again]
             if not works:
                 return
             self._tried.update((work.key, work.step) for work in works)
@@ -192,6 +203,19 @@ class Resume:
             # Quick work is claimed in larger portions; slow work stays free for others.
             limit = min(_MOST, limit * 2) if now - began < _PORTION_S else max(self._options.workers, limit // 2)
             began = now
+
+    def _given_back(self, steps: list[Step]) -> bool:
+        """Whether a drainer gives back what others hold: those who were killed a moment ago are about to be found."""
+        held = {step.key for step in steps}
+        deadline = time.monotonic() + _DEAD_S
+        while self._all.has_drainer and not self._stop.is_set():
+            found = self._all.summary(self._options.since, self._options.until).steps
+            if any(one.step.key in held and one.waiting for one in found):
+                return True
+            if time.monotonic() > deadline or not any(one.step.key in held and one.processing for one in found):
+                return False
+            self._stop.wait(_STILL_S)
+        return False
 
     def _wait_for_retries(self, steps: list[Step]) -> bool:
         """Rest until a failed step may be tried again; False when there is none."""
