@@ -29,6 +29,10 @@ def main(argv: list[str] | None = None) -> int:
 
         sys.stdout.write(f"statustui {__version__}\n")
         return 0
+    if arguments[:1] == ["shell-init"]:
+        from statustui.clients.shell.init import main as shell_init
+
+        return shell_init(arguments[1:])
     from statustui.cli.group import entry
 
     return entry(arguments)

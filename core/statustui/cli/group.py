@@ -29,6 +29,7 @@ COMMANDS = {
     "drain": "Bring journals into the store.",
     "doctor": "Look for what is wrong with the set-up.",
     "demo": "Start real work and watch it.",
+    "shell-init": "Print the functions for shell scripts.",
     "completion": "Print the completion script of a shell.",
 }
 """Command → its line in the help; the file ``cli/<command>_command.py`` has it."""
@@ -61,7 +62,7 @@ class LazyGroup(click.Group):
             near = get_close_matches(cmd_name, COMMANDS, n=1)
             meant = f" Did you mean '{near[0]}'?" if near else ""
             raise click.UsageError(f"There is no command '{cmd_name}'.{meant}", ctx)
-        command = import_module(f"statustui.cli.{cmd_name}_command").command
+        command = import_module(f"statustui.cli.{cmd_name.replace('-', '_')}_command").command
         assert isinstance(command, click.Command)
         return command
 

@@ -73,6 +73,12 @@ def ensure_drainer(spool: str, interpreter: str | None = None) -> bool:
         return False
 
 
+def drainer_command(spool: str) -> list[str]:
+    """What starts the drainer, for clients in other languages; empty where there is no interpreter for it."""
+    python = find_interpreter()
+    return _command(spool, python) if python is not None else []
+
+
 def find_interpreter() -> str | None:
     """The Python that runs this program, or None where that is some other program with a Python inside."""
     if getattr(sys, "frozen", False):
