@@ -38,7 +38,7 @@ def bare() -> set[str]:
     "code",
     [
         "import statustui",
-        "from statustui import *",
+        "from statustui import Context, Run, Subtask, current, flush, run, script",
         "from statustui.script import *; track_init('x'); genter('a'); gexit(); track_finish()",
         "import statustui\nwith statustui.run('x') as run:\n for n in run.track([1, 2]): run.log('a')",
         "from statustui import Pipeline, Step",
