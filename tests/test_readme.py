@@ -51,6 +51,19 @@ def test_its_python_runs_and_is_recorded(place: Bench) -> None:
     assert (run["subtasks_done"], run["total_subtasks"], run["stage"]) == (2, 2, "DAILY")
 
 
+def test_its_pipeline_runs_and_one_item_fails(place: Bench) -> None:
+    code = TEXT.split("<!-- run this -->\n```python\n")[2].split("```")[0]
+    script = place.home / "pipeline.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, str(script)], env=place.env, cwd=place.home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Resumed auctions: 8 completed, 1 failed" in done.stdout
+    listed = place.command("items", "--status", "failed")
+    assert "2024-CA-00002" in listed.stdout
+    assert "vision extraction timeout" in listed.stdout
+    assert "2024-CA-00001" not in listed.stdout
+
+
 def test_the_commands_it_shows_do_what_it_says(place: Bench) -> None:
     command = next(block for block in blocks("sh") if block.startswith("statustui run")).strip()
     done = subprocess.run(["sh", "-c", command], env=place.env, cwd=place.home, capture_output=True, text=True)
