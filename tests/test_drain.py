@@ -364,3 +364,26 @@ def test_versions_are_compared_as_numbers(one: str, other: str) -> None:
 def test_a_directory_that_says_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(place.NoSpool):
         place.read_place(str(tmp_path))
+
+
+def test_a_record_that_the_store_refuses_is_put_aside_and_the_rest_applied(
+    settings: config.Settings, spool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import statustui\nwith statustui.run('job') as run:\n    [run.log(str(n)) for n in range(9)]"
+    with python(code) as program:
+        program.wait(10)
+    from statustui.store import apply as module
+
+    real = module.apply
+
+    def refusing(store: Store, batch: Any) -> Any:
+        if any(record.get("message") == "4" for one in batch.journals for _, _, record in one.lines):
+            raise ValueError("no fours")
+        return real(store, batch)
+
+    monkeypatch.setattr(module, "apply", refusing)
+    assert inline.run(spool, time.monotonic() + 20)
+    with viewer(settings.store_url) as store:
+        detail = reads.detail(store, reads.find(store, "job")[0].run_id)
+    assert sorted(int(e.message or "") for e in detail.events if e.kind == "log") == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert detail.run.status is RunStatus.FINISHED
