@@ -425,7 +425,7 @@ def test_a_store_that_can_not_be_reached_is_said_when_it_is_asked(env: Path, mon
 
 def test_the_live_line_is_redrawn_in_place_and_cleans_what_it_shows() -> None:
     class Terminal(io.StringIO):
-        encoding = "utf-8"  # type: ignore[assignment]
+        encoding = "utf-8"
 
         def isatty(self) -> bool:
             return True

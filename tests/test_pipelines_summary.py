@@ -15,7 +15,7 @@ STEP = Step(key="judge", label="2", title="Judgment Extracted")
 
 
 def text(summary: PipelineSummary, **more: bool) -> list[str]:
-    return ["".join(part for part, _ in line) for line in lines(summary, **more)]  # type: ignore[arg-type]
+    return ["".join(part for part, _ in line) for line in lines(summary, **more)]
 
 
 def test_shares_are_rounded_but_never_up_to_all() -> None:

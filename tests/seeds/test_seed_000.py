@@ -5,7 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -226,7 +226,7 @@ def test_the_migration_from_the_auctions_table(auctions: Pipeline, tmp_path: Pat
 
     def migrate(*, dry_run: bool = False) -> Any:
         found = map(dict, database.execute("SELECT * FROM auctions"))
-        rules = {
+        rules: dict[str, str | Callable[[Mapping[str, Any]], object]] = {
             "auction_scraped": "scraped_at",
             "pdf_downloaded": "data/properties/{folio}/documents/*.pdf",
             "judgment_extracted": "extracted_judgment_data",

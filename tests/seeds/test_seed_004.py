@@ -123,12 +123,13 @@ def test_a_run_without_phases_has_no_snapshot(here: str) -> None:
 def test_the_rules_are_checked_when_it_is_made() -> None:
     now = "2025-10-08T14:25:42Z"
     pending = PhaseProgress(status="pending", percentage=0)
-    for wrong in (
+    wrongs: tuple[dict[str, object], ...] = (
         {"overall_percentage": 101},
         {"overall_percentage": -1},
         {"current_phase": "unheard of"},
         {"phases": {}},
-    ):
+    )
+    for wrong in wrongs:
         made = {"overall_percentage": 0, "current_phase": "upload", "phases": {"upload": pending}, "last_update": now}
         with pytest.raises(ValidationError):
             ProcessingProgress.model_validate({**made, "status_message": "", **wrong})
