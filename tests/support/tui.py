@@ -14,6 +14,7 @@ from statustui.model.run import Event, Host, Request, Run, RunDetail, Snapshot, 
 from statustui.model.status import RequestKind, RequestState, RunStatus, SubtaskStatus
 from statustui_tui.actions import Outcome, Plan
 from statustui_tui.app import Clock, Monitor, Place
+from statustui_tui.items_actions import ItemActions
 from statustui_tui.items_source import Board, Items
 from statustui_tui.sources import Frame, Lost, Process, Usage
 
@@ -412,6 +413,7 @@ def monitor(
     read_only: bool = False,
     ascii_only: bool = False,
     place: Place | None = None,
+    item_actions: ItemActions | None = None,
     clock: Clock | None = None,
     **fields: Any,
 ) -> Monitor:
@@ -420,6 +422,7 @@ def monitor(
         source,
         settings(**fields),
         actions=actions if actions is not None else FakeActions(),
+        item_actions=item_actions,
         read_only=read_only,
         ascii_only=ascii_only,
         place=place,

@@ -54,10 +54,14 @@ class Wish:
     @property
     def command(self) -> str:
         """The command line that does the same."""
-        words = ["statustui", "items", self.verb.value, *self.keys[:20], *self.options, "--pipeline", self.pipeline]
+        return self.command_on(self.keys)
+
+    def command_on(self, keys: Sequence[str]) -> str:
+        """The same, with the items named one by one."""
+        words = ["statustui", "items", self.verb.value, *keys[:20], *self.options, "--pipeline", self.pipeline]
         words += ["--step", self.step] if self.step is not None else []
         words += ["--reason", self.reason] if self.reason else []
-        return shlex.join(words) + (" ..." if len(self.keys) > 20 else "")
+        return shlex.join(words) + (" ..." if len(keys) > 20 else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +79,14 @@ class ItemPlan:
     """Items of which nothing would change."""
     problem: str | None = None
     """Why it can not be done."""
+
+    @property
+    def command(self) -> str:
+        """The command line that does the same; it knows no filter by kind of failure, so that it names the items."""
+        selector = self.wish.selector
+        if selector is None or not selector.fingerprints:
+            return self.wish.command
+        return self.wish.command_on(list(dict.fromkeys(key for key, _ in self.places)))
 
 
 class ItemActions(Protocol):
@@ -111,6 +123,8 @@ class StoreItemActions:
                     places += [(item.key, step) for step in steps]
                     if len(examples) < EXAMPLES:
                         examples.append(item)
+                    if items >= MOST:
+                        break
         except StatustuiError as error:
             return ItemPlan(wish=wish, problem=str(error))
         return ItemPlan(wish=wish, places=tuple(places), examples=tuple(examples), items=items, left=left)
@@ -153,12 +167,12 @@ def _items(store: "Store", wish: Wish) -> Iterator[Item]:
     if wish.selector is None:
         yield from item_reads.overall_many(store, wish.pipeline, wish.keys).values()
         return
+    # What has failed stands together in one index: nobody has to look at a million others.
+    sort = item_reads.ItemSort.FAILED if wish.verb is Verb.RETRY else item_reads.ItemSort.KEY
     last: Item | None = None
-    found = 0
-    while found < MOST:
-        page = item_reads.items(store, wish.selector, min(_PAGE, MOST - found), last)
+    while True:
+        page = item_reads.items(store, wish.selector, _PAGE, last, sort=sort)
         yield from page
-        found += len(page)
         if len(page) < _PAGE:
             return
         last = page[-1]

@@ -22,7 +22,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(key="label", title="STEP", width=4, align="right", style="muted"),
     Column(key="title", title="", width=10, flex=3, most=32, style="strong"),
     Column(key="tries", title="TRY", width=3, align="right", style="muted", priority=4),
-    Column(key="ended", title="WHEN", width=8, priority=3, style="muted"),
+    Column(key="ended", title="WHEN", width=12, priority=3, style="muted"),
     Column(key="took", title="TOOK", width=6, align="right", priority=1),
     Column(key="said", title="", width=10, flex=6, priority=2),
 )
@@ -76,7 +76,7 @@ def _row(one: ItemStep, now: datetime, ascii_only: bool) -> Row:
         one.step.shown_label,
         Pieces(((one.step.shown, "strong"), (group + (" optional" if one.step.optional else ""), "muted"))),
         str(one.tries) if one.tries > 1 else "",
-        render.clock(one.completed_at or one.started_at, None) if one.started_at or one.completed_at else "",
+        render.clock(one.completed_at or one.started_at, now) if one.started_at or one.completed_at else "",
         f"{took:.1f}s" if took is not None and took < 9.95 else render.duration(took),
         said(one),
     )

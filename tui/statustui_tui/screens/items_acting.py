@@ -73,12 +73,12 @@ class ItemsActingScreen(ActingScreen):
             self._plan_items(self.wish(Verb.RESET, here.key))
             return
         steps = list(self.steps())[: len(_LETTERS)]
-        first = self.chosen()[0]
+        found = self.chosen()
         choices = [
             Choice(key=letter, label=f"{render.clean(name(step)):<4} {render.clean(step.shown)}", value=step.key)
             for letter, step in zip(_LETTERS, steps, strict=False)
         ]
-        current = first.error_step or first.current_step or ""
+        current = (found[0].error_step or found[0].current_step or "") if found else ""
 
         def then(step: str | None) -> None:
             if step is not None:
@@ -99,6 +99,8 @@ class ItemsActingScreen(ActingScreen):
     def _plan_items(self, wish: Wish) -> None:
         actions = self.item_actions
         self.hold(True)
+        if wish.selector is not None:
+            self.say("looking which items that would be")
 
         def work() -> None:
             plan = actions.plan(wish)

@@ -39,7 +39,7 @@ def change(plan: ItemPlan, *, step: str, ascii_only: bool) -> Question:
         lines.append(Content.styled(f"  … and {plan.items - len(plan.examples):,} more", DIM))
     if plan.left:
         lines.append(Content.styled(f"  {plan.left:,} of the items stay as they are: nothing to {verb}", DIM))
-    if wish.selector is not None and plan.items + plan.left >= MOST:
+    if wish.selector is not None and plan.items >= MOST:
         lines.append(Content.styled(f"  Only the first {MOST:,} at once; ask again for the rest.", "$warning"))
     possible = bool(plan.places) and plan.problem is None
     said = render.clean(plan.problem) if plan.problem else _DOES[wish.verb] if possible else _NOTHING[wish.verb]
@@ -47,7 +47,7 @@ def change(plan: ItemPlan, *, step: str, ascii_only: bool) -> Question:
     if wish.reason:
         lines.append(Content.assemble(("reason: ", DIM), render.clean(wish.reason)))
     if possible:
-        command = render.crop(render.clean(wish.command), 100, ascii_only)
+        command = render.crop(render.clean(plan.command), 100, ascii_only)
         lines += [Content(""), Content.assemble(("$ ", DIM), (command, DIM))]
     n = plan.items
     what = "this item" if n == 1 else f"{n:,} items"

@@ -28,7 +28,7 @@ from statustui_tui.widgets.table import Table
 from statustui_tui.widgets.table_model import Cell, Column, Row, Text
 
 SORTS = {
-    ItemSort.KEY: ("k", "key"),
+    ItemSort.KEY: ("i", "key"),
     ItemSort.DATE: ("d", "date"),
     ItemSort.UPDATED: ("u", "last changed first"),
     ItemSort.STATUS: ("t", "status"),
@@ -59,6 +59,8 @@ class MatrixScreen(ItemsActingScreen):
         self.window = Window(self._row, self._want)
         self._asking = 0
         """Generation of the question that is under way; 0: none."""
+        self._anew = False
+        """True until a list in another order or with another filter has come."""
         self._held = False
         self._later: Any = None
         self._shape: tuple[Column, ...] = ()
@@ -160,6 +162,7 @@ class MatrixScreen(ItemsActingScreen):
 
     def _reload(self, *, anew: bool = False) -> None:
         """Read what is in view as it is now; *anew*: from the top."""
+        anew = self._anew = anew or self._anew
         if self._held:
             return
         query, figures = self.query_now, self.figures
@@ -173,7 +176,9 @@ class MatrixScreen(ItemsActingScreen):
 
     def _want(self, index: int) -> None:
         """A row came into view that is not in memory."""
-        if self._asking or self._held or not self.up:
+        top = self.table.scroll_offset.y
+        # A cursor that was left behind is asked for, too, and would fetch its part back for ever.
+        if self._asking or self._held or not self.up or not top <= index < top + self.table.size.height:
             return
         query, part = self.query_now, self.window.part
         self._ask(lambda items: matrix_window.at(items, query, part, index), self._show_part)
@@ -184,6 +189,7 @@ class MatrixScreen(ItemsActingScreen):
         self.redraw()
 
     def _show_first(self, part: Part) -> None:
+        self._anew = False
         self._show_part(part)
         self.table.move("top")
 
