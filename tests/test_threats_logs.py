@@ -1,4 +1,4 @@
-"""A log is a regular file of one's own that the run's launch file names; nothing else is opened, whatever a row says."""
+"""A log is a regular file of one's own that the run's launch file names; no row of a store opens anything else."""
 
 import dataclasses
 import os
@@ -81,7 +81,8 @@ def node(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [fifo, linked, bound, Path.mkdir, pytest.param(foreign, marks=only_root), pytest.param(node, marks=only_root)]
+    "make",
+    [fifo, linked, bound, Path.mkdir, pytest.param(foreign, marks=only_root), pytest.param(node, marks=only_root)],
 )
 def test_what_is_no_own_regular_file_is_not_opened(env: Path, run: Run, make: Callable[[Path], None]) -> None:
     path = env / "log"

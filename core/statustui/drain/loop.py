@@ -113,7 +113,7 @@ class Drainer:
         self._pump.note(self._notice.take())
         self._pump.note(None)
         try:
-            return not self._stop and self._pump.refresh() and self._pump.unapplied()
+            return not self._stop and self._pump.refresh() and self._pump.has_news()
         except FileNotFoundError:
             return False
 

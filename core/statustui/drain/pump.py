@@ -82,6 +82,10 @@ class Pump:
             self._found or bool(self._unprimed) or any(tail.waiting and not tail.newer for tail in self.tails.active())
         )
 
+    def has_news(self) -> bool:
+        """Can anything be read that the store does not have? What cannot be read is no reason to work on."""
+        return bool(self._unprimed) or bool(self._collect(progress=True))
+
     def push(
         self,
         samples: "tuple[Sample, ...]" = (),

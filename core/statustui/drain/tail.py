@@ -187,7 +187,7 @@ class Tail:
 
     def look_at_counts(self) -> None:
         """Counters are written through a mapping, which tells nobody: look whether any has moved."""
-        if self.has_counts:
+        if self.has_counts and self.writer is not None:  # else nobody wrote it: it would keep the drainer for ever
             self._counts_moved = True
 
     def let_go(self) -> None:
