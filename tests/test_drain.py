@@ -247,6 +247,19 @@ def test_a_store_that_is_locked_gets_everything_afterwards(monkeypatch: pytest.M
         until(lambda: status(sqlite_url) is RunStatus.FINISHED)
 
 
+def test_its_own_beat_does_not_keep_it_alive(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
+    """It waits for another writer as long as it beats: the beat must not count as news."""
+    _use(monkeypatch, sqlite_url)
+    spool = config.spool_dir(config.load(start="/"))
+    with python(PROGRAM, "only") as program:
+        started(program)
+        with drainer(spool, STATUSTUI_DRAINER_LINGER="5.2") as working:
+            until(lambda: status(sqlite_url, "only") is RunStatus.RUNNING)
+            finish(program)
+            until(lambda: working.poll() is not None, timeout=15, what="the drainer's end")
+    assert status(sqlite_url, "only") is RunStatus.FINISHED
+
+
 def _use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("STATUSTUI_STORE", url)
     monkeypatch.setenv("STATUSTUI_DRAINER", "off")

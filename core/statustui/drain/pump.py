@@ -102,8 +102,8 @@ class Pump:
             progress: slots and counters too, not only facts.
 
         Returns:
-            True when something was applied, False when there was nothing, None when the store cannot take it now:
-            then nothing is acknowledged, and all of it will be read again.
+            True when news was applied, False when there was none (a beat alone is none), None when the store cannot
+            take it now: then nothing is acknowledged, and all of it will be read again.
         """
         from statustui.store.apply import Batch
 
@@ -123,7 +123,7 @@ class Pump:
         for one in news:
             self._acknowledge(one)
         self.behind = any(one.more for one in news)
-        return True
+        return bool(news or samples or deaths)
 
     def prime(self) -> None:
         """Look through some of the journals that were applied before, for runs that are still open."""
