@@ -255,7 +255,7 @@ _EMPTY = [
     Content.styled("  No pipelines yet.", "bold"),
     Content("  Track items through steps in a Python program:"),
     Content.styled("      from statustui import Pipeline, Step", "$accent"),
-    Content.styled('      p = Pipeline("auctions", steps=[Step("scrape"), Step("judge")])', "$accent"),
+    Content.styled('      p = Pipeline("auctions", steps=[Step(key="scrape")])', "$accent"),
     Content.styled('      with p.step("2024-CA-12345", "scrape"):', "$accent"),
     Content.styled("          scrape()", "$accent"),
 ]
