@@ -20,6 +20,7 @@ from statustui_tui.screens.header import Trouble, banner
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line
 from statustui_tui.screens.parts.sheet import Sheet
+from statustui_tui.screens.run_tail import last_lines
 from statustui_tui.sources import Frame, Process
 
 WIDE = 110
@@ -42,6 +43,9 @@ class RunScreen(ActingScreen):
         self.frame: Frame | None = None
         self.detail: RunDetail | None = None
         self.processes: tuple[Process, ...] = ()
+        self.output: tuple[str, ...] = ()
+        """The end of its log, of a run that has no subtasks to show."""
+        self._output_whole = False
         self.trouble: Trouble | None = None
         self.zoomed = False
         self._generation = 0
@@ -114,7 +118,22 @@ class RunScreen(ActingScreen):
         if generation != self._generation:
             return
         self.detail, self.run, self.processes = detail, detail.run, processes
+        self._ask_output(detail)
         self.redraw()
+
+    def _ask_output(self, detail: RunDetail) -> None:
+        """Have the end of its log read, in the poller's thread, where there are no subtasks to look at."""
+        run, settings, generation = detail.run, self.monitor.settings, self._generation
+        if detail.subtasks or self._output_whole:
+            return
+        self._output_whole = not run.status.open
+
+        def show(lines: tuple[str, ...]) -> None:
+            if generation == self._generation and lines != self.output:
+                self.output = lines
+                self.redraw()
+
+        self.monitor.poller.ask(lambda _: last_lines(run, settings), show)
 
     def lose(self, trouble: Trouble) -> None:
         """Say that the store cannot be read."""
@@ -156,6 +175,8 @@ class RunScreen(ActingScreen):
             now=now,
             processes=self.processes if run.status.open else (),
             usage_history=tuple(point for point in self._history if point[0] > stored),
+            output=self.output,
+            rows=self.query_one("#left", Sheet).size.height,
             ascii_only=self.monitor.ascii_only,
         )
 
@@ -225,6 +246,7 @@ class RunScreen(ActingScreen):
         run = self._attempt(by)
         if run is not None:
             self.run_id, self.run, self.detail, self.processes, self._history = run.run_id, run, None, (), []
+            self.output, self._output_whole = (), False
             self._want()
             self.redraw()
 

@@ -10,6 +10,7 @@ from statustui_tui.screens.run_view import DIM, STYLES, Page, command_of, error_
 from statustui_tui.screens.view import elapsed
 
 MOST_EVENTS = 40
+_LEAST_TAIL = 6
 
 
 def pages(page: Page, width: int, *, wide: bool) -> tuple[list[Content], list[Content]]:
@@ -29,8 +30,10 @@ def pages(page: Page, width: int, *, wide: bool) -> tuple[list[Content], list[Co
     progress = page.detail.run.subtasks_done, page.detail.run.total_subtasks
     count = f"{progress[0]}/{progress[1]} done" if progress[1] else ""
     subtasks = _section("Subtasks", count, subtask_lines(page, left_width), page, left_width)
-    tail = _section("Last lines of its output", "", tail_lines(page), page, left_width)
     resource = _section("CPU and memory", "", resources(page, right_width), page, right_width)
+    room = page.rows - len(error) - (0 if wide else len(resource))
+    output = tail_lines(page, room)
+    tail = _section("Last lines of its output", "l all of it" if page.output else "", output, page, left_width)
     tree = _section("Processes", _count(page), process_lines(page, right_width), page, right_width)
     facts = _section("Facts", "", fact_lines(page, right_width), page, right_width)
     chain = _section("Attempts", "[ ] to go", attempt_lines(page), page, right_width)
@@ -173,6 +176,15 @@ def _time(at: datetime, now: datetime) -> str:
     return render.clock(at, now)
 
 
-def tail_lines(page: Page) -> list[Content]:
-    """The end of the output of a run that ended badly."""
-    return [Content.assemble(" ", render.content(line, "$foreground 80%")) for line in page.detail.log_tail[-40:]]
+def tail_lines(page: Page, room: int) -> list[Content]:
+    """The end of its output: as it is now of a run without subtasks, as it was stored of one that ended badly.
+
+    Args:
+        page: What is shown.
+        room: Rows that the screen has for this section; of what is stored all is shown.
+    """
+    if page.output and not page.detail.subtasks:
+        lines = page.output[-max(_LEAST_TAIL, room - 1) :]
+    else:
+        lines = page.detail.log_tail[-40:]
+    return [Content.assemble(" ", render.content(line, "$foreground 80%")) for line in lines]

@@ -40,6 +40,10 @@ class Page:
     processes: tuple[Process, ...] = ()
     usage_history: tuple[tuple[float, float, int], ...] = ()
     """(epoch seconds, cpu percent, rss bytes) measured by this monitor, after the stored samples."""
+    output: tuple[str, ...] = ()
+    """The last lines of its log, read by this monitor; empty when it has none."""
+    rows: int = 40
+    """Rows of the screen for the page."""
     ascii_only: bool = False
 
     @property
