@@ -7,16 +7,18 @@ from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 
+from statustui.insight.needs import error_words
 from statustui.model.run import Run, RunDetail
 from statustui_tui import keys, render
 from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.header import Trouble
 from statustui_tui.screens.parts.footer import KeyBar
-from statustui_tui.screens.parts.line import Line, spread
+from statustui_tui.screens.parts.line import Line, rule, spread
 from statustui_tui.screens.parts.sheet import Sheet
 from statustui_tui.screens.run_view import DIM, STYLES
 from statustui_tui.screens.view import elapsed
 from statustui_tui.sources import Frame, Process
+from statustui_tui.widgets.log_source import LogFile, LogRefused
 from statustui_tui.widgets.log_view import LogView
 
 
@@ -31,8 +33,8 @@ class LogScreen(ActingScreen):
         self.run = run
         self.detail: RunDetail | None = None
         self.frame: Frame | None = None
-        self.distrusted: str | None = None
-        """Why the log that the store names is not opened."""
+        self.unreadable: str | None = None
+        """Why the log that the run is said to have is not shown."""
         self._generation = 0
 
     def compose(self) -> ComposeResult:
@@ -65,9 +67,18 @@ class LogScreen(ActingScreen):
         try:
             path = log_path(self.run, self.monitor.settings)
         except LogDistrusted as error:
-            self.distrusted = str(error)
+            self.unreadable = str(error)
             return None
-        return path if path is not None and os.path.isabs(path) else None
+        if path is None or not os.path.isabs(path):
+            return None
+        if not self.run.status.open:
+            # Nobody writes it any more: what the store keeps says more than an empty view.
+            try:
+                LogFile(path, inode=self.run.log_inode).close()
+            except LogRefused as error:
+                self.unreadable = str(error)
+                return None
+        return path
 
     @property
     def log_view(self) -> LogView | None:
@@ -133,16 +144,23 @@ class LogScreen(ActingScreen):
         self.refresh_bindings()
 
     def _tail(self, detail: RunDetail) -> list[Content]:
-        if self.distrusted is not None:
-            said = [Content(""), Content.styled(f"  {render.clean(self.distrusted)}", DIM), Content("")]
-        elif not detail.log_tail:
-            said = [
-                Content(""),
-                Content.styled("  This run has no log file. Start it with: statustui run -- COMMAND", DIM),
-            ]
-        else:
-            said = []
-        return [*said, *map(render.content, detail.log_tail)]
+        """What the store keeps, where there is no file to show: the error, the traceback, the last lines."""
+        run, ascii_only, width = self.run, self.monitor.ascii_only, self.size.width
+        why = self.unreadable or ("" if run.log_path else "this run has no log file")
+        lines = [Content.styled(f" {render.clean(why)}", DIM)] if why else []
+        error = error_words(run) if run.status.bad or run.error_message else ""
+        sections = (
+            ("Error", "", [error] if error else []),
+            ("Traceback", "kept in the store", (detail.error_detail or "").rstrip().splitlines()),
+            ("Last lines of its output", "kept in the store", detail.log_tail),
+        )
+        for name, source, texts in sections:
+            if texts:
+                lines += [Content(""), rule(name, source, width, ascii_only=ascii_only)]
+                lines += [Content.assemble(" ", render.content(text)) for text in texts]
+        if len(lines) <= 1 and not self.unreadable:
+            lines += [Content(""), Content.styled(" For one, start it with: statustui run -- COMMAND", DIM)]
+        return lines
 
     def _head(self) -> None:
         if not self.up:
