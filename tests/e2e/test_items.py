@@ -14,8 +14,8 @@ import statustui
 from statustui import Pipeline, Step
 
 gate = pathlib.Path(sys.argv[2])
-p = Pipeline("auctions", steps=[Step(key="scrape", label="1", title="Scraped"), Step(key="judge", label="2", title="Judged"),
-                                Step(key="report", label="9/10", short="9", title="Report")])
+steps = [("scrape", "1", "Scraped"), ("judge", "2", "Judged"), ("report", "9/10", "Report")]
+p = Pipeline("auctions", steps=[Step(key=key, label=label, title=title) for key, label, title in steps])
 with statustui.run(sys.argv[1]) as run:
     for n in range(40):
         key = f"2024-CA-{n:05}"
