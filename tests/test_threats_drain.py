@@ -102,6 +102,7 @@ def each(number: int, make: Callable[[int], bytes]) -> Callable[[BinaryIO], obje
 
 
 def sparse(file: BinaryIO) -> None:
+    file.write(b"\n")
     file.seek(300 << 20)
 
 
