@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from statustui.model.times import from_epoch
 from statustui.store import reads, schema
@@ -384,5 +385,17 @@ def test_nothing_changed_costs_one_query(store: Store) -> None:
 
     asked: list[str] = []
     event.listen(store.connection, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    raw = store.connection.connection.dbapi_connection
+    if isinstance(raw, sqlite3.Connection):
+        raw.set_trace_callback(asked.append)  # asked past SQLAlchemy, which costs more than the answer
     reads.token(store)
     assert len(asked) == 1
+
+
+def test_a_token_that_cannot_be_asked_is_an_error_of_the_database(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        raw = store.connection.connection.dbapi_connection
+        assert raw is not None
+        raw.close()
+        with pytest.raises(DBAPIError, match="closed"):
+            reads.token(store)

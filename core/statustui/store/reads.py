@@ -19,6 +19,7 @@ from statustui.store.schema import hosts as hosts_table
 from statustui.store.schema import requests as requests_table
 from statustui.store.schema import runs as runs_table
 from statustui.store.selector import Selector
+from statustui.store.sqlite import data_version
 
 _RUNNING_LIMIT = 10_000
 _BAD_LIMIT = 1_000
@@ -70,7 +71,7 @@ def token(store: Store) -> object:
 def _token(store: Store, connection: Connection) -> tuple[object, datetime]:
     """The change token, and the time by the store's clock."""
     if store.dialect == "sqlite":
-        version = connection.exec_driver_sql("PRAGMA data_version").scalar()
+        version = data_version(connection)
         return (id(connection), version, store.changes), utc_now()
     revs, changes, now = connection.execute(_PG_TOKEN).one()
     return (int(revs), changes, store.changes), now

@@ -8,7 +8,7 @@ from functools import partial
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from statustui.places import on_network
@@ -183,6 +183,23 @@ class Sqlite:
     def explain(self, error: BaseException) -> str:
         """One line about what the database said."""
         return f"{self.path}: {' '.join(str(error).split())}"
+
+
+def data_version(connection: Connection) -> int:
+    """A number that changes with every commit of another connection.
+
+    Viewers ask it several times a second for as long as they are open: asked of the driver itself it costs a tenth.
+
+    Raises:
+        DBAPIError: as for any statement.
+    """
+    raw = connection.connection.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection):
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+    try:
+        return int(raw.execute("PRAGMA data_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise DBAPIError.instance("PRAGMA data_version", None, error, sqlite3.Error) from error
 
 
 def _has_wal(path: str) -> bool:
