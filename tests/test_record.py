@@ -397,7 +397,13 @@ def test_a_traceback_has_no_local_variables(state_dir: Path) -> None:
 
 @pytest.mark.parametrize(
     ("said", "status"),
-    [("FAILED", "failed"), ("failure", "failed"), ("success", "completed"), ("Skipped", "skipped"), (None, "completed")],
+    [
+        ("FAILED", "failed"),
+        ("failure", "failed"),
+        ("success", "completed"),
+        ("Skipped", "skipped"),
+        (None, "completed"),
+    ],
 )
 def test_a_subtask_ends_with_the_words_of_older_code_too(said: str | None, status: str, state_dir: Path) -> None:
     with statustui.run("x") as run:
