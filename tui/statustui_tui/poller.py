@@ -31,6 +31,9 @@ SAMPLE = 2.0
 SHARE = 60.0
 """Least time between two frames, as a multiple of the processor time that reading one took: a thousand running tasks
 are drawn every two or three seconds, twenty every second."""
+BOARD_REST = 20.0
+"""The pipelines are read again after this many times as long as reading them took: with a hundred thousand failures
+of a day that is every few seconds, else every time."""
 REST = 4.0
 """Rest at least this many times as long as the reading took."""
 RETRY_MOST = 5.0
@@ -119,6 +122,8 @@ class Poller:
         self._snapshot: Snapshot | None = None
         self._usage: Mapping[str, Usage] = {}
         self._board = Board()
+        self._board_old = False
+        self._board_next = 0.0
         self._token: object = None
         self._posted = 0.0
         self._least = TICK
@@ -227,15 +232,28 @@ class Poller:
             self._force = False
             began = time.thread_time()
             self._snapshot = self._source.snapshot()
-            self._board = self._source.items.board()
+            self._board_old = True
+            self._read_board(now)
             self._least = max(TICK, SHARE * (time.thread_time() - began))
             self._token = token
             self._sample(now)
+            self._send(now, changed=True)
+        elif self._snapshot is not None and self._read_board(now):
             self._send(now, changed=True)
         elif self._snapshot is not None and self._snapshot.running and now - self._sampled >= SAMPLE:
             self._sample(now)
             self._send(now, changed=False)
         self._look_closer(token, now)
+
+    def _read_board(self, now: float) -> bool:
+        """Read the pipelines, unless reading them took so long that it must rest."""
+        if not self._board_old or now < self._board_next:
+            return False
+        began = time.monotonic()
+        self._board = self._source.items.board()
+        self._board_next = now + BOARD_REST * (time.monotonic() - began)
+        self._board_old = False
+        return True
 
     def _sample(self, now: float) -> None:
         if self._snapshot is not None and now - self._sampled >= SAMPLE:

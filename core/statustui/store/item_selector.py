@@ -81,7 +81,8 @@ class ItemSelector:
         if self.text:
             found.append(items.c.key.icontains(self.text, autoescape=True))
         if self.fingerprints:
-            found.append(items.c.fingerprint.in_(self.fingerprints))
+            # Only what has failed has a kind of failure: the index of those is enough.
+            found += [items.c.failed_at.is_not(None), items.c.fingerprint.in_(self.fingerprints)]
         if self.updated_since is not None:
             found.append(items.c.updated_at >= self.updated_since)
         return found

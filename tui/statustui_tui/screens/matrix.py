@@ -55,7 +55,8 @@ class MatrixScreen(ItemsActingScreen):
         """True: what is asked for is done to all that the filter matches."""
         self.fingerprint = fingerprint
         self.filter = parse(filter, pipeline, self.steps(), fingerprint)
-        self.sort, self.reverse = ItemSort.KEY, False
+        # Failures of one kind stand together in an index, the newest at its end.
+        self.sort, self.reverse = (ItemSort.FAILED, True) if fingerprint else (ItemSort.KEY, False)
         self.window = Window(self._row, self._want)
         self._asking = 0
         """Generation of the question that is under way; 0: none."""
