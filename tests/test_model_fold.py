@@ -92,6 +92,21 @@ def test_the_sums_are_those_of_the_subtasks(facts: Facts) -> None:
         assert not running or state.current_subtask in running
 
 
+def test_subtasks_not_announced_yet_weigh_what_the_others_do_on_average() -> None:
+    state = folded(
+        timed(
+            [
+                {"k": "run.start", "total": 4},
+                {"k": "sub.start", "n": 1, "name": "a", "weight": 300},
+                {"k": "sub.end", "n": 1, "status": "completed"},
+                {"k": "sub.start", "n": 2, "name": "b", "weight": 500},
+            ]
+        )
+    )
+    assert state.work_total == 1600
+    assert state.fraction == 300 / 1600
+
+
 @FEW
 @given(program())
 def test_an_ended_run_has_no_running_subtask_and_a_bad_end_completes_nothing(facts: Facts) -> None:

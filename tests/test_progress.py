@@ -85,6 +85,14 @@ def test_overall_stays_within_0_and_100(parts: list[tuple[float, float | None]],
     assert percent is None or 0.0 <= percent <= 100.0
 
 
+def test_subtasks_to_come_weigh_what_the_known_ones_do_on_average() -> None:
+    # Four files, the first two of 300 and 500 MB; not 99 % after them.
+    assert overall_percent([(300, 1.0), (500, 1.0)], 4) == pytest.approx(50.0)
+    assert overall_percent([(1, 1.0), (1, 0.5)], 4) == pytest.approx(37.5)
+    assert overall_percent([], 4) == 0.0
+    assert overall_percent([(2, 1.0), (2, 1.0), (2, 0.0)], 2) == pytest.approx(200 / 3)  # more than were expected
+
+
 @given(st.lists(st.tuples(weights, st.floats(0, 1)), min_size=1), st.data())
 def test_more_work_never_shows_less(parts: list[tuple[float, float]], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(parts) - 1))

@@ -50,6 +50,15 @@ def overall_fraction(work_done: float, work_total: float | None) -> float | None
     return None if work_total is None else items_fraction(work_done, work_total)
 
 
+def expected_weight(weight: float, known: int, missing: int) -> float:
+    """Weights of all leaf subtasks, when *known* of them weigh *weight* and *missing* are not announced yet.
+
+    A run whose subtasks weigh megabytes would be 99 % done after the first, if those to come weighed 1: the mean of
+    the known is the best guess, and is 1 where nobody gives weights.
+    """
+    return weight + missing * (weight / known if known else 1.0)
+
+
 def overall_percent(subtasks: Iterable[tuple[float, float | None]], expected: int | None = None) -> float | None:
     """Overall percent of a run from its leaf subtasks, 0..100.
 
@@ -57,14 +66,15 @@ def overall_percent(subtasks: Iterable[tuple[float, float | None]], expected: in
 
     Args:
         subtasks: (weight, fraction done or None) of each leaf subtask that is known; no headings.
-        expected: how many leaf subtasks the run said it has; those not known yet weigh 1 each.
+        expected: how many leaf subtasks the run said it has; each not known yet weighs what the known ones weigh
+            on average, 1 while none is known.
 
     Returns:
         None when there is nothing to divide by.
     """
     known = list(subtasks)
     missing = max(0, (expected or 0) - len(known))
-    total = math.fsum(weight for weight, _ in known) + missing
+    total = expected_weight(math.fsum(weight for weight, _ in known), len(known), missing)
     done = math.fsum(weight * (fraction or 0.0) for weight, fraction in known)
     fraction = overall_fraction(done, total)
     return None if fraction is None else fraction * 100.0

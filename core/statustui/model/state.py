@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from statustui.model.progress import overall_fraction, subtask_fraction
+from statustui.model.progress import expected_weight, overall_fraction, subtask_fraction
 from statustui.model.status import RunStatus, SubtaskStatus
 
 UNKNOWN_TASK = "(unknown)"
@@ -168,7 +168,7 @@ class RunState:
     work_done: float = 0.0
     """Σ weight × fraction of the leaf subtasks."""
     work_total: float | None = None
-    """Σ weights of all leaf subtasks, expected ones too; None when that is not known."""
+    """Σ weights of all leaf subtasks, expected ones too (at the mean of the known); None when that is not known."""
     overall_percent: float | None = None
     overall_message: str | None = None
     cpu_percent: float | None = None
@@ -253,7 +253,8 @@ class RunState:
         if self.total_subtasks is None and not self.planned:
             self.work_total = None
         else:
-            self.work_total = round(self.leaf_weight, 9) + max(0, expected - self.leaves)
+            weight = round(self.leaf_weight, 9)  # summed up in any order
+            self.work_total = expected_weight(weight, self.leaves, max(0, expected - self.leaves))
         if self.error_subtask in self.subs:
             self.error_subtask_name = self.subs[self.error_subtask].name
         self.current_subtask = max(
