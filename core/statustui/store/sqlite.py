@@ -182,7 +182,10 @@ class Sqlite:
 
     def explain(self, error: BaseException) -> str:
         """One line about what the database said."""
-        return f"{self.path}: {' '.join(str(error).split())}"
+        said = " ".join(str(error).split())
+        if "not a database" in said:
+            said += " of SQLite: choose another file (--store), or move this one away; a new store is then made"
+        return f"{self.path}: {said}"
 
 
 def data_version(connection: Connection) -> int:
