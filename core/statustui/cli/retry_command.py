@@ -37,7 +37,10 @@ class _Command(click.Command):
     "retry",
     cls=_Command,
     short_help="Start runs again as new attempts.",
-    epilog="Example: statustui retry 4817          statustui retry 4817 -- ./load.sh --from 2026-11-01",
+    epilog="""\b
+Examples:
+  statustui retry 4817
+  statustui retry 4817 -- ./load.sh --from 2026-11-01""",
     options_metavar="[OPTIONS]",
 )
 @click.argument("runs", nargs=-1, metavar="[RUN]... [-- CMD...]", type=RUN)
