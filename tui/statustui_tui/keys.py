@@ -49,8 +49,6 @@ class Key:
     """Rank in the footer: 1 is shed last; 0 = not in the footer."""
     palette: bool = False
     """True when the command palette offers it."""
-    priority: bool = False
-    """True when it works even while text is being typed."""
 
 
 # fmt: off
@@ -183,7 +181,7 @@ KEYS: tuple[Key, ...] = (
     Key(id="quit", keys="q", action="leave", label="quit", group="Program", screens=ALL, footer=1, palette=True,
         help="Go back; quit on the Monitor screen."),
     Key(id="interrupt", keys="ctrl+c,ctrl+q", action="app.quit", label="quit", group="Program", screens=ALL,
-        help="Quit the monitor at once. No run is ever signalled by it.", priority=True),
+        help="Quit the monitor at once. No run is ever signalled by it."),
     # Dialogs
     Key(id="yes", keys="y", action="answer(True)", label="yes", group="Dialogs", screens=(DIALOG,), footer=1,
         help="Yes, do it."),
@@ -196,7 +194,7 @@ KEYS: tuple[Key, ...] = (
     Key(id="dialog_up", keys="k,up", action="scroll(-1)", label="up", group="Dialogs", screens=(DIALOG,),
         help="Scroll the text of the dialog up."),
     Key(id="dialog_quit", keys="ctrl+c,ctrl+q", action="app.quit", label="quit", group="Dialogs", screens=(DIALOG,),
-        help="Quit the monitor; nothing is done.", priority=True),
+        help="Quit the monitor; nothing is done."),
 )
 # fmt: on
 
