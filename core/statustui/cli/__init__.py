@@ -33,6 +33,10 @@ def main(argv: list[str] | None = None) -> int:
         from statustui.clients.shell.init import main as shell_init
 
         return shell_init(arguments[1:])
+    if arguments[:1] == ["r-begin"]:
+        from statustui.clients.r.begin import main as r_begin
+
+        return r_begin(arguments[1:])
     from statustui.cli.group import entry
 
     return entry(arguments)

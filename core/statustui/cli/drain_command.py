@@ -12,7 +12,7 @@ import click
 from statustui.cli import bring
 from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared
 from statustui.cli.shapes import VERSION
-from statustui.journal import spawn
+from statustui.journal import reader, spawn
 from statustui.journal.locks import holder
 
 _STOP_S = 10.0
@@ -25,23 +25,49 @@ _NOTHING = "No journals of yours for this store on this host."
     epilog="Example: statustui drain          statustui drain status",
 )
 @click.argument("action", type=click.Choice(["run", "status"]), default="run")
-@click.option("--check", is_flag=True, help="Only say whether everything is in the store (status 1 if not).")
+@click.option(
+    "--check",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Only say whether everything is in the store (status 1 if not); with FILE name the lines of that journal "
+    "that are not understood.",
+)
 @click.option("--stop", is_flag=True, help="End the drainer; the next recorded run starts it again.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=60.0, metavar="S", help="Longest wait (default 60).")
 @shared
 @click.pass_obj
-def command(session: Session, action: str, check: bool, stop: bool, timeout: float) -> int:
+def command(session: Session, action: str, check: str | None, stop: bool, timeout: float) -> int:
     """Bring this user's journals on this host into the store, and wait until that is done.
 
     The drainer does so by itself while programs record; this is for journals that were left behind.
     """
-    if check and stop:
+    if check:
+        return _check(session, check)
+    if check is not None and stop:
         raise Stop(USAGE, "--check and --stop do not go together")
     if stop:
         return _stop(session)
-    if action == "status" or check:
-        return _status(session, quiet=check)
+    if action == "status" or check is not None:
+        return _status(session, quiet=check is not None)
     return _drain(session, timeout)
+
+
+def _check(session: Session, path: str) -> int:
+    """Name line and reason of what a reader would put aside."""
+    try:
+        problems = list(reader.check(path))
+    except OSError as error:
+        raise Stop(USAGE, f"{path}: {error.strerror}") from error
+    if session.as_json:
+        found = [{"line": problem.line, "offset": problem.offset, "reason": problem.reason} for problem in problems]
+        session.out.json({"version": VERSION, "file": path, "problems": found})
+    else:
+        for problem in problems:
+            session.out.line(f"{path}:{problem.line}: {problem.reason}")
+        if not problems:
+            session.out.line(f"{path}: a journal of version {reader.VERSION}, every line is understood")
+    return NO if problems else OK
 
 
 def _states(session: Session) -> list[dict[str, Any]]:

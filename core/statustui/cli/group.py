@@ -29,6 +29,7 @@ COMMANDS = {
     "drain": "Bring journals into the store.",
     "doctor": "Look for what is wrong with the set-up.",
     "demo": "Start real work and watch it.",
+    "r-install": "Install the R package.",
     "shell-init": "Print the functions for shell scripts.",
     "completion": "Print the completion script of a shell.",
 }

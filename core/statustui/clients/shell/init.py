@@ -165,7 +165,7 @@ def _variables(shell: str, pid: int) -> str:
     code = ""
     if os.environ.get("STATUSTUI_DISABLE", "") in ("", "0"):
         try:
-            begun = _begin(Script(pid))
+            begun = begin(Script(pid))
             values |= begun.values
             code = begun.code(shell)
         except (StatustuiError, OSError, ValueError) as error:
@@ -212,8 +212,18 @@ class Begun:
         return f'if [ "$$" = {self.pid} ]; then\n{body}\nelse\neval "$({again} "$$" {instead})"\nfi\n'
 
 
-def _begin(script: Script) -> Begun:
-    """Begin the journal and the run of a script."""
+def begin(script: Script, *, lang: str = "sh", more: "dict[str, Any] | None" = None) -> Begun:
+    """Begin the journal and the run of a script.
+
+    Args:
+        script: the process that will write.
+        lang: its language.
+        more: fields of its ``run.start`` that it gave itself.
+
+    Raises:
+        StatustuiError: the configuration can not be used.
+        OSError: the journal can not be made.
+    """
     from statustui import __version__, config
     from statustui.journal import identity, spawn
     from statustui.journal.files import open_private, prepare_spool, segment_path
@@ -224,13 +234,13 @@ def _begin(script: Script) -> Begun:
     spool = config.spool_dir(settings)
     prepare_spool(spool, settings.store_url)
     journal, tick = new_id(), start_of(script.pid)
-    run, more = _run(script)
-    fields = _about(script, settings)
+    run, kin = _run(script)
+    fields = {**_about(script, settings), **(more or {})}
     about = {**identity.describe(), "pid": script.pid, "start": tick, "version": __version__, "exe": script.exe or ""}
-    lines = [_line("writer", None, {"v": 1, "journal": journal, **about, "lang": "sh", "role": "program"})]
+    lines = [_line("writer", None, {"v": 1, "journal": journal, **about, "lang": lang, "role": "program"})]
     if not script.interactive:
-        lines.append(_line("run.start", run, {**fields, **more}))
-        if "prestarted" not in more:
+        lines.append(_line("run.start", run, {**fields, **kin}))
+        if "prestarted" not in kin:
             _leave_launch_file(script, run, fields, settings)
     values = {
         "file": segment_path(spool, journal, 0),

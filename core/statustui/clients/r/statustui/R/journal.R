@@ -1,0 +1,224 @@
+# The journal: lines appended to a file of this process. Nothing here stops the script; what fails is dropped.
+
+.st <- new.env(parent = emptyenv())
+
+.reset <- function() {
+  .st$run <- NULL
+  .st$open <- list()
+  .st$number <- 0
+  .st$late <- NULL
+  .st$left <- 40
+  .st$filled <- 0
+  .st$error <- NULL
+  .st$interrupted <- FALSE
+}
+
+.st$tried <- FALSE
+.st$warned <- FALSE
+.st$hooked <- FALSE
+.reset()
+
+# One warning a session: more would bury what the script has to say.
+.warn_once <- function(text) {
+  if (!.st$warned) {
+    .st$warned <- TRUE
+    warning("statustui: ", text, call. = FALSE, immediate. = TRUE)
+  }
+}
+
+# The program, by the path that was baked in when the package was installed, else by PATH.
+.program <- function() {
+  baked <- system.file("program.txt", package = "statustui")
+  if (nzchar(baked)) {
+    words <- readLines(baked, warn = FALSE)
+    if (length(words) && file.exists(words[[1L]])) return(words)
+  }
+  found <- Sys.which("statustui")
+  if (nzchar(found)) unname(found) else character()
+}
+
+# Text as the inside of a JSON string.
+.json <- function(text) {
+  if (is.character(text) && length(text) == 1L && !is.na(text) && nchar(text, "bytes") < 2000L &&
+      !grepl("[^ !#-9;-\\[\\]-~]", text, perl = TRUE, useBytes = TRUE)) return(text)
+  text <- paste(as.character(text), collapse = " ")
+  if (is.na(text)) text <- "NA"
+  if (!validUTF8(text)) text <- iconv(text, "UTF-8", "UTF-8", sub = "byte")
+  text <- enc2utf8(text)
+  if (nchar(text, "bytes") > 60000L) text <- paste0(substr(text, 1L, 15000L), "...")
+  if (grepl("://[^/@[:space:]]*:[^/@[:space:]]*@", text))
+    text <- gsub("(://[^/:@[:space:]]*:)[^/@[:space:]]+@", "\\1[redacted]@", text)
+  if (grepl("[\"\\\\[:cntrl:]]", text)) {
+    text <- gsub("\\", "\\\\", text, fixed = TRUE)
+    text <- gsub("\"", "\\\"", text, fixed = TRUE)
+    text <- gsub("\n", "\\n", text, fixed = TRUE)
+    text <- gsub("\t", "\\t", text, fixed = TRUE)
+    text <- gsub("\r", "\\r", text, fixed = TRUE)
+    for (code in utf8ToInt(paste(unique(regmatches(text, gregexpr("[\001-\037]", text))[[1L]]), collapse = "")))
+      if (!is.na(code)) text <- gsub(intToUtf8(code), sprintf("\\u%04x", code), text, fixed = TRUE)
+  }
+  text
+}
+
+.number <- function(value) {
+  if (!is.numeric(value)) value <- suppressWarnings(as.numeric(value))
+  if (length(value) != 1L || is.na(value) || value < 0 || value > 9e15) return(NULL)
+  if (value == floor(value)) sprintf("%.0f", value) else sprintf("%.6g", value)
+}
+
+# Append one record: kind, then its other fields as JSON text.
+.put <- function(kind, fields = "", run = .st$run) {
+  con <- .st$con
+  if (is.null(con)) return(invisible(FALSE))
+  now <- as.numeric(Sys.time())
+  line <- paste0(
+    "\n{\"k\":\"", kind, "\",\"t\":", sprintf("%.4f", now), ",\"m\":", sprintf("%.4f", now - .st$offset),
+    if (!is.null(run)) paste0(",\"run\":\"", run, "\""), fields, "}\n"
+  )
+  # A full disk gives neither an error nor a warning here; other errors are taken by .quiet() around all of this.
+  writeLines(line, con, sep = "", useBytes = TRUE)
+  flush(con)
+  invisible(TRUE)
+}
+
+# The journal of this process, begun by the program. A forked worker gets one of its own.
+.begin <- function(task = "", stage = "", total = "") {
+  if (is.null(.st$pid) || .st$pid == Sys.getpid()) {
+    if (!is.null(.st$run)) return(TRUE)
+    return(.begin_run(task, stage, total))
+  }
+  .worker()
+}
+
+.begin_run <- function(task, stage, total) {
+  if (.st$tried) return(FALSE)
+  told <- tryCatch({
+    program <- .program()
+    if (!length(program)) stop("the program 'statustui' was not found")
+    arguments <- c(program[-1L], "r-begin", Sys.getpid(), .script(), task, stage, total)
+    said <- suppressWarnings(system2(program[[1L]], shQuote(arguments), stdout = TRUE, stderr = TRUE))
+    status <- attr(said, "status")
+    if (!is.null(status) && status != 0L)
+      stop(sub("^statustui: ", "", if (length(said)) said[[length(said)]] else paste("status", status)))
+    said
+  }, error = function(e) {
+    .warn_once(conditionMessage(e))
+    character()
+  })
+  values <- sub("^[^=]*=", "", told)
+  names(values) <- sub("=.*", "", told)
+  if (!all(c("file", "run", "writer") %in% names(values))) {
+    .st$tried <- TRUE
+    return(FALSE)
+  }
+  con <- tryCatch(file(values[["file"]], "ab"), error = function(e) NULL, warning = function(w) NULL)
+  if (is.null(con)) {
+    .st$tried <- TRUE
+    return(FALSE)
+  }
+  .reset()
+  .st$con <- con
+  .st$run <- values[["run"]]
+  .st$file <- values[["file"]]
+  .st$spool <- values[["spool"]]
+  .st$writer <- values[["writer"]]
+  .st$pid <- Sys.getpid()
+  m <- suppressWarnings(as.numeric(sub("^.*\"m\":([0-9.]+),.*$", "\\1", .st$writer)))
+  t <- suppressWarnings(as.numeric(sub("^.*\"t\":([0-9.]+),.*$", "\\1", .st$writer)))
+  .st$offset <- if (is.finite(m) && is.finite(t)) t - m else 0
+  context <- list(run = .st$run, spool = .st$spool, writer = .st$writer, offset = .st$offset)
+  # Workers of a cluster that is made later find their run here, programs of other languages too.
+  if ("STATUSTUI_CONTEXT" %in% names(values)) Sys.setenv(STATUSTUI_CONTEXT = values[["STATUSTUI_CONTEXT"]])
+  Sys.setenv(STATUSTUI_R = paste(context$run, context$spool, context$offset, context$writer, sep = "|"))
+  Sys.unsetenv("STATUSTUI_JOIN")
+  TRUE
+}
+
+# The journal of a worker: its counters stand in a file that is written in place, so that each item counts at once.
+.worker <- function(context = NULL) {
+  if (is.null(.st$run) && is.null(context)) return(FALSE)
+  if (!is.null(context)) {
+    .st$run <- context$run
+    .st$spool <- context$spool
+    .st$writer <- context$writer
+    .st$offset <- context$offset
+  }
+  .st$pid <- Sys.getpid()
+  .st$late <- NULL
+  .st$cells <- list()
+  .st$number <- ((Sys.getpid() * 7919 + floor(as.numeric(Sys.time()))) %% 2097151) * 1024 + 1024
+  digits <- c(0:9, letters[1:6])
+  seed <- floor(as.numeric(Sys.time()) * 1000)
+  salt <- sprintf("%08x%08x", Sys.getpid(), as.integer((as.numeric(Sys.time()) * 1e6) %% 2^31))
+  stamp <- paste(digits[1 + (seed %/% 16^(11:0)) %% 16], collapse = "")
+  id <- paste0(
+    substr(stamp, 1, 8), "-", substr(stamp, 9, 12), "-7", substr(salt, 2, 4), "-8", substr(salt, 6, 8), "-",
+    substr(salt, 9, 16), sprintf("%04x", Sys.getpid() %% 65536L)
+  )
+  stat <- tryCatch(readLines("/proc/self/stat", n = 1L, warn = FALSE), error = function(e) "")
+  start <- strsplit(sub("^.*\\) ", "", stat), " ", fixed = TRUE)[[1L]]
+  writer <- .st$writer
+  writer <- sub("\"journal\":\"[^\"]*\"", paste0("\"journal\":\"", id, "\""), writer)
+  writer <- sub("\"pid\":[0-9]+", paste0("\"pid\":", Sys.getpid()), writer)
+  if (length(start) > 19L) writer <- sub("\"start\":[0-9]+", paste0("\"start\":", start[[20L]]), writer)
+  writer <- sub("\"role\":\"[a-z]*\"", "\"role\":\"worker\"", writer)
+  path <- file.path(.st$spool, paste0(id, ".0.jsonl"))
+  old <- Sys.umask("077")
+  on.exit(Sys.umask(old))
+  .st$con <- tryCatch({
+    con <- file(path, "ab")
+    writeLines(paste0("\n", writer, "\n"), con, sep = "", useBytes = TRUE)
+    flush(con)
+    con
+  }, error = function(e) NULL, warning = function(w) NULL)
+  counts <- file.path(.st$spool, paste0(id, ".counts"))
+  .st$counts <- tryCatch({
+    con <- file(counts, "w+b")
+    writeBin(c(charToRaw("SSC1"), raw(8188L)), con)
+    flush(con)
+    con
+  }, error = function(e) NULL, warning = function(w) NULL)
+  TRUE
+}
+
+.from_environment <- function() {
+  parts <- strsplit(Sys.getenv("STATUSTUI_R"), "|", fixed = TRUE)[[1L]]
+  if (length(parts) < 4L) return(FALSE)
+  .worker(list(
+    run = parts[[1L]], spool = parts[[2L]], offset = as.numeric(parts[[3L]]),
+    writer = paste(parts[-(1:3)], collapse = "|")
+  ))
+}
+
+# Count items of subtask number n in this worker.
+.count <- function(n, amount) {
+  key <- as.character(n)
+  cell <- .st$cells[[key]]
+  if (is.null(cell)) {
+    cell <- c(index = length(.st$cells), value = 0)
+    if (cell[["index"]] >= 1023) return(invisible(FALSE))
+    .put("counter", paste0(",\"i\":", cell[["index"]], ",\"n\":", n))
+  }
+  cell[["value"]] <- cell[["value"]] + amount
+  .st$cells[[key]] <- cell
+  con <- .st$counts
+  if (is.null(con)) return(invisible(FALSE))
+  tryCatch({
+    seek(con, 8 + 8 * cell[["index"]], rw = "write")
+    low <- cell[["value"]] %% 4294967296
+    if (low >= 2147483648) low <- low - 4294967296
+    writeBin(c(as.integer(low), as.integer(cell[["value"]] %/% 4294967296)), con, size = 4L, endian = "little")
+    flush(con)
+  }, error = function(e) NULL, warning = function(w) NULL)
+  invisible(TRUE)
+}
+
+# The script that runs: Rscript, R -f, R CMD BATCH; empty in a session.
+.script <- function() {
+  words <- commandArgs(FALSE)
+  named <- sub("^--file=", "", grep("^--file=", words, value = TRUE))
+  if (length(named) && named[[1L]] != "-") return(normalizePath(named[[1L]], mustWork = FALSE))
+  at <- match("-f", words)
+  if (!is.na(at) && at < length(words)) return(normalizePath(words[[at + 1L]], mustWork = FALSE))
+  ""
+}
