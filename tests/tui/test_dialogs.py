@@ -139,7 +139,7 @@ async def test_edit_and_retry_lets_the_command_be_changed_and_asks_again() -> No
         line.value = "python3 other.py --fast"
         await pilot.press("enter")
         await tui.until(pilot, lambda: isinstance(app.screen, Dialog))
-        assert "python3 other.py --fast" in tui.screen_text(app)
+        assert "statustui retry 4810 -- python3 other.py --fast" in tui.screen_text(app)
         await pilot.press("y")
         await tui.until(pilot, lambda: actions.asked)
         assert actions.asked == [("retry", 4810, "python3", "other.py", "--fast")]

@@ -111,7 +111,7 @@ KEYS: tuple[Key, ...] = (
     Key(id="mark", keys="space", action="mark", label="mark", group="Find", screens=(MONITOR,), footer=8,
         help="Mark the run; what you then ask for is done to all that are marked."),
     Key(id="range", keys="V", action="range", label="mark range", group="Find", screens=(MONITOR,),
-        help="Mark all from the last mark to here."),
+        help="Begin a range here; again to end it."),
     Key(id="next", keys="n", action="next_hit", label="next", group="Find", screens=(MONITOR, LOG),
         help="Go to the next match."),
     Key(id="previous", keys="N", action="previous_hit", label="previous", group="Find", screens=(MONITOR, LOG),

@@ -84,7 +84,8 @@ def retry(plans: Sequence[actions.Plan], argv: Sequence[str] | None = None) -> Q
             for part in render.content(plan.refusal or "").fold(90)[:4]
         ]
     if good:
-        lines += _same(actions.command("retry", [plan.run for plan in good]))
+        edited = f" -- {render.clean(shlex.join(argv))}" if argv is not None else ""
+        lines += _same(actions.command("retry", [plan.run for plan in good]) + edited)
     n = len(good)
     title = (
         "This can not be tried again from here" if not n else f"Try {n} runs again?" if n > 1 else "Try this run again?"
