@@ -59,8 +59,11 @@ _HEADER = (
 )
 _VALUE = (
     r"((?:\w{1,40}(?:\.\w{1,40}){0,3}\(\s{0,4})?[bBrRfFuU]{0,2}(?:\"(?:[^\"\\\n]|\\.){0,4000}\"?|'(?:[^'\\\n]|\\.){0,4000}'?)"
-    r"|\\{1,3}\"[^\"\\\n]{0,4000}(?:\\{1,3}\")?|(?:[^\s,;&|\"')}\]]|,(?![\s\w.\-]{0,80}[=:]|\s|$))+)"
+    r"|\\{1,3}\"[^\"\\\n]{0,4000}(?:\\{1,3}\")?|(?:[^\s,;&|\"')}\]]|,(?![\s\w.\-]{0,80}[=:]|\s|$)){1,300})"
 )
+# What is left of a bare value beyond those characters: looked for only where the value is replaced, so that
+# a long text of names costs no more than its length.
+_REST = r"[^\s,;&|\"')}\]]*"
 _NAME = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,80})(\\{0,3}[\"']?)((?:\])?\s{0,4}(?:=>|:=|==|=|:)\s{0,4}|\])(?!/)"
 _OPTION = r"(?<![\w\-])(--?[A-Za-z][\w.\-]{1,80})(=|[ \t]{1,4})(?!-)" + _VALUE
 
@@ -146,7 +149,7 @@ _scanners: list[re.Pattern[str]] = []
 def _replace(text: str) -> str:
     """All expressions, one after the other; compiled at the first text that may hold a secret."""
     if not _steps:
-        _scanners[:] = [re.compile(_PEM), re.compile(_NAME), re.compile(_VALUE)]
+        _scanners[:] = [re.compile(_PEM), re.compile(_NAME), re.compile(_VALUE), re.compile(_REST)]
         _steps[:] = [
             (re.compile(_SHAPES), MARK),
             (re.compile(_URL), _kept),
@@ -180,7 +183,7 @@ def _without_keys(text: str) -> str:
 
 def _pairs(text: str) -> str:
     """Names with values: what belongs to a harmless name is looked through too (``x = connect(password='…')``)."""
-    _, names, values = _scanners
+    _, names, values, tails = _scanners
     parts, at, look = [], 0, 0
     while name := names.search(text, look):
         look = name.end()
@@ -188,7 +191,8 @@ def _pairs(text: str) -> str:
         value = values.match(text, look) if strength else None
         if value is not None and _is_assigned(name, value[0], strength):
             parts += [text[at:look], _replaced(value[0])]
-            at = look = value.end()
+            rest = tails.match(text, value.end()) if len(value[0]) >= 300 and value[0][0] not in "\"'" else None
+            at = look = rest.end() if rest is not None else value.end()
     return "".join([*parts, text[at:]]) if parts else text
 
 
