@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from heapq import merge
 from typing import Any
 
@@ -37,7 +38,7 @@ def apply(store: Store, batch: Batch) -> Applied:
     """
     for attempt in range(1, _TRIES + 1):
         try:
-            return _apply(store, batch)
+            return replace(_apply(store, batch), retried=attempt - 1)
         except (StoreBusy, IntegrityError):
             # A deadlock between drainers, or both made the same row at once: it is there now.
             if attempt == _TRIES or store.dialect == "sqlite":

@@ -95,3 +95,5 @@ class Applied:
     """Offset applied, by journal."""
     runs: tuple[str, ...] = ()
     """run_ids of the runs that changed."""
+    retried: int = 0
+    """How often it was begun anew: after a deadlock, or when another one made the same row at once."""

@@ -90,46 +90,77 @@ class Items:
         Returns:
             How many items changed.
         """
-        for fact in self._definitions:
-            self._define(fact)
+        changed = self._settle()
         ended = {run.run_id: _said(run) for run in runs if not run.status.open}
         places = {*self._facts, *self._progress}
         left: dict[tuple[str, str], set[int]] = {}
         if ended:
             for name, key, step in self._connection.execute(_LEFT, {"runs": sorted(ended)}):
                 left.setdefault((name, key), set()).add(step)
-        if not places and not left:
-            return len(self._definitions)
         known = item_definitions.load(self._store, self._connection, {name for name, _ in {*places, *left}})
-        states: list[ItemState] = []
-        for name in sorted({name for name, _ in {*places, *left}}):
-            pipeline = known.get(name)
-            if pipeline is None:
-                self._unknown(name)
-                continue
-            pipeline = self._extended(pipeline)
-            keys = [key for p, key in (*self._facts, *left) if p == name]
-            states += item_load.by_key(self._store, self._connection, pipeline, keys, make=True).values()
-            only = [key for p, key in self._progress if p == name and key not in keys]
-            states += item_load.by_key(self._store, self._connection, pipeline, only, make=False).values()
+        states = self._loaded(known, places, left)
         self._cells(states, left)
         for item in states:
             self._fold(item)
             if ended:
                 fold_run_end(item, ended)
-        return item_save.save(self._connection, states) + len(self._definitions)
+        saved = item_save.save(self._connection, states)
+        for name in changed:
+            # A few at once, so that a small pipeline is right at once; a drainer sees to the others. The last thing:
+            # it passes over locked items, but who waited for others while holding these would make a ring.
+            pipeline = item_definitions.pipeline_of(self._store, self._connection, name)
+            derive_again(self._store, self._connection, pipeline.id, _DERIVED_AT_ONCE)
+        return saved + len(self._definitions)
 
-    def _define(self, fact: _Fact) -> None:
+    def _loaded(
+        self, known: Mapping[str, PipelineState], places: Iterable[tuple[str, str]], left: Iterable[tuple[str, str]]
+    ) -> list[ItemState]:
+        """The items, locked: all new rows first, then all locks, both in the order of pipelines."""
+        there: dict[str, set[str]] = {}
+        new: dict[str, set[str]] = {}
+        for name, key in (*places, *left):
+            there.setdefault(name, set()).add(key)
+        for name, key in self._facts:
+            new.setdefault(name, set()).add(key)
+        for name in sorted(there.keys() - known.keys()):
+            self._unknown(name)
+        mine = sorted((known[name] for name in there.keys() & known.keys()), key=lambda pipeline: pipeline.id)
+        for pipeline in mine:
+            item_load.make(self._connection, pipeline, new.get(pipeline.name, ()))
+        states: list[ItemState] = []
+        for pipeline in mine:
+            states += item_load.by_key(self._store, self._connection, pipeline, there[pipeline.name]).values()
+        return states
+
+    def _settle(self) -> list[str]:
+        """Bring in definitions and the steps found for single items, in the order of names, before items are locked.
+
+        Returns:
+            Pipelines whose definition changed.
+        """
+        defined: dict[str, list[_Fact]] = {}
+        for fact in self._definitions:
+            defined.setdefault(clean.text(fact.record.get("name"), 200) or "", []).append(fact)
+        wanted = self._wanted()
+        changed = []
+        for name in sorted({*defined, *wanted}):
+            # Each of them, not any: they come in order, and the last one counts.
+            if any([self._define(fact) for fact in defined.get(name, ())]):
+                changed.append(name)
+            if name in wanted:
+                pipeline = item_definitions.load(self._store, self._connection, [name]).get(name)
+                if pipeline is not None:
+                    item_definitions.extend(self._store, self._connection, pipeline, wanted[name])
+        return changed
+
+    def _define(self, fact: _Fact) -> bool:
         try:
             definition = item_definitions.parse(fact.record)
         except DefinitionError as error:
             row = {"at": from_epoch(fact.at), "kind": "refused", "message": clean.text(f"pipeline: {error}", 4096)}
             self._connection.execute(insert(events), row)
-            return
-        if item_definitions.define(self._store, self._connection, definition, fact.at):
-            # A few at once, so that a small pipeline is right at once; a drainer sees to the others.
-            pipeline = item_definitions.pipeline_of(self._store, self._connection, definition.name)
-            derive_again(self._store, self._connection, pipeline.id, _DERIVED_AT_ONCE)
+            return False
+        return bool(item_definitions.define(self._store, self._connection, definition, fact.at))
 
     def _unknown(self, name: str) -> None:
         facts = [fact for (p, _), of_item in self._facts.items() if p == name for fact in of_item]
@@ -138,16 +169,16 @@ class Items:
             at = from_epoch(max(fact.at for fact in facts))
             self._connection.execute(insert(events), {"at": at, "kind": "refused", "message": message})
 
-    def _extended(self, pipeline: PipelineState) -> PipelineState:
-        """The pipeline with the steps that these facts find for single items."""
-        wanted: dict[str, str] = {}
+    def _wanted(self) -> dict[str, dict[str, str]]:
+        """Steps that these facts find for single items: group by key, by pipeline."""
+        wanted: dict[str, dict[str, str]] = {}
         for (name, _), facts in self._facts.items():
-            if name == pipeline.name:
-                for fact in facts:
-                    if fact.record.get("k") == "item.plan":
-                        group = clean.text(fact.record.get("group"), 200) or "main"
-                        wanted |= {key: group for key in clean.texts(fact.record.get("add")) if key not in wanted}
-        return item_definitions.extend(self._store, self._connection, pipeline, wanted)
+            for fact in facts:
+                if fact.record.get("k") == "item.plan":
+                    group = clean.text(fact.record.get("group"), 200) or "main"
+                    for key in clean.texts(fact.record.get("add")):
+                        wanted.setdefault(name, {}).setdefault(key, group)
+        return wanted
 
     def _cells(self, states: Iterable[ItemState], left: Mapping[tuple[str, str], set[int]]) -> None:
         """Read the rows of those steps that matter."""

@@ -28,7 +28,7 @@ def _loaded(store: Store, name: str, keys: Sequence[str]) -> Iterator[list[ItemS
     """
     with store.write() as connection:
         pipeline = pipeline_of(store, connection, name)
-        found = item_load.by_key(store, connection, pipeline, keys, make=False)
+        found = item_load.by_key(store, connection, pipeline, keys)
         absent = next((key for key in keys if key not in found), None)
         if absent is not None:
             raise NoSuchItem(f"pipeline {name!r} has no item {absent!r}")

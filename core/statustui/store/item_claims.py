@@ -35,7 +35,7 @@ _FAILED = (
     .order_by(item_steps.c.item)
     .limit(bindparam("most"))
 )
-_LOCK = select(items.c.id).where(items.c.id.in_(_IDS)).order_by(items.c.pipeline, items.c.key)
+_LOCK = select(items.c.id).where(items.c.id.in_(_IDS)).order_by(items.c.pipeline, items.c.id)
 _RENEW = (
     update(item_steps)
     .where(

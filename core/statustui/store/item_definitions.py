@@ -124,7 +124,8 @@ def define(store: Store, connection: Connection, definition: Definition, at: flo
 
 
 def _locked(store: Store, connection: Connection, name: str) -> tuple[int, int]:
-    statement = _ONE.with_for_update() if store.database.lock_rows else _ONE
+    # Not against those who only point to it: they would wait, and with them those who wait for them.
+    statement = _ONE.with_for_update(key_share=True) if store.database.lock_rows else _ONE
     row = connection.execute(statement, {"name": name}).one()
     return row[0], row[1]
 

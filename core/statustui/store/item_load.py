@@ -1,10 +1,10 @@
 """Reading items and their steps for ``item_apply``; rows are locked in one order, so that nobody waits in rings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, BindParameter, Column, Connection, Select, Text, bindparam, func, select
 
 from statustui.model.item_state import ItemState, PipelineState
 from statustui.store import item_rows
@@ -13,15 +13,30 @@ from statustui.store.item_schema import item_steps, items
 from statustui.store.open import Store
 
 _PART = 1000
-_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_STEPS: BindParameter[Any] = bindparam("steps", expanding=True)
-_THERE = select(items.c.key).where(items.c.pipeline == bindparam("pipeline"), items.c.key.in_(_KEYS))
-_BY_KEY = select(items).where(items.c.pipeline == bindparam("pipeline"), items.c.key.in_(_KEYS)).order_by(items.c.key)
-_BY_ID = select(items).where(items.c.id.in_(_IDS)).order_by(items.c.pipeline, items.c.key)
 _NEW = Bulk(items, ("pipeline", "key", "created_at", "updated_at"), ignore=True)
-_SOME_CELLS = select(item_steps).where(item_steps.c.item.in_(_IDS), item_steps.c.step.in_(_STEPS))
-_ALL_CELLS = select(item_steps).where(item_steps.c.item.in_(_IDS))
+
+
+def _among(of: Column[Any], name: str, dialect: str) -> Any:
+    """*of* is one of the values *name*: one array for PostgreSQL, so that the statement is always the same."""
+    if dialect == "sqlite":
+        return of.in_(bindparam(name, expanding=True))
+    kind = BigInteger() if name != "keys" else Text()
+    return of == func.any(bindparam(name, type_=ARRAY(kind)))
+
+
+def _each(make: Callable[[str], Select[Any]]) -> dict[str, Select[Any]]:
+    return {dialect: make(dialect) for dialect in ("sqlite", "postgresql")}
+
+
+_OF_KEYS = _each(lambda d: select(items.c.key).where(
+    items.c.pipeline == bindparam("pipeline"), _among(items.c.key, "keys", d)))  # fmt: skip
+_BY_KEY = _each(lambda d: select(items).where(
+    items.c.pipeline == bindparam("pipeline"), _among(items.c.key, "keys", d)).order_by(items.c.id))  # fmt: skip
+_BY_ID = _each(lambda d: select(items).where(_among(items.c.id, "ids", d)).order_by(items.c.pipeline, items.c.id))
+_ALL_CELLS = _each(lambda d: select(item_steps).where(_among(item_steps.c.item, "ids", d)))
+_SOME_CELLS = _each(lambda d: select(item_steps).where(
+    _among(item_steps.c.item, "ids", d), _among(item_steps.c.step, "steps", d)))  # fmt: skip
 _ENDS = (
     select(item_steps.c.item, func.max(item_steps.c.completed_at))
     .where(item_steps.c.item.in_(_IDS))
@@ -30,29 +45,27 @@ _ENDS = (
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def by_key(
-    store: Store, connection: Connection, pipeline: PipelineState, keys: Iterable[str], *, make: bool
-) -> dict[str, ItemState]:
-    """Items of one pipeline by their keys, locked.
+def make(connection: Connection, pipeline: PipelineState, keys: Iterable[str]) -> None:
+    """Make rows for those items that are not there.
 
-    Args:
-        store: the store.
-        connection: its connection, in a transaction.
-        pipeline: theirs.
-        keys: which.
-        make: make rows for those that are not there.
+    Whoever makes items of several pipelines does so in the order of their numbers, and before any item is locked.
     """
     wanted = sorted(set(keys))
+    statement = _OF_KEYS[connection.dialect.name]
+    there: set[str] = set()
+    for part in _parts(connection, wanted):
+        there.update(connection.execute(statement, {"pipeline": pipeline.id, "keys": part}).scalars())
+    _NEW.write(connection, [(pipeline.id, key, _LONG_AGO, _LONG_AGO) for key in wanted if key not in there])
+
+
+def by_key(
+    store: Store, connection: Connection, pipeline: PipelineState, keys: Iterable[str]
+) -> dict[str, ItemState]:
+    """Items of one pipeline by their keys, as far as they are there; locked in the order of their numbers."""
     found: dict[str, ItemState] = {}
-    statement = _BY_KEY.with_for_update() if store.database.lock_rows else _BY_KEY
-    for start in range(0, len(wanted), _PART):
-        part = wanted[start : start + _PART]
-        values: dict[str, Any] = {"pipeline": pipeline.id, "keys": part}
-        if make:
-            there = set(connection.execute(_THERE, values).scalars())
-            new = [(pipeline.id, key, _LONG_AGO, _LONG_AGO) for key in part if key not in there]
-            _NEW.write(connection, new)
-        for row in connection.execute(statement, values).mappings():
+    statement = _BY_KEY[store.dialect].with_for_update() if store.database.lock_rows else _BY_KEY[store.dialect]
+    for part in _parts(connection, sorted(set(keys))):
+        for row in connection.execute(statement, {"pipeline": pipeline.id, "keys": part}).mappings():
             found[row["key"]] = item_rows.item_state(row, pipeline)
     return found
 
@@ -60,26 +73,31 @@ def by_key(
 def by_id(
     store: Store, connection: Connection, known: Mapping[int, PipelineState], ids: Iterable[int]
 ) -> list[ItemState]:
-    """Items by their numbers, locked."""
-    wanted = sorted(set(ids))
+    """Items by their numbers, locked in the order of pipelines and numbers."""
     found: list[ItemState] = []
-    statement = _BY_ID.with_for_update() if store.database.lock_rows else _BY_ID
-    for start in range(0, len(wanted), _PART):
-        for row in connection.execute(statement, {"ids": wanted[start : start + _PART]}).mappings():
+    statement = _BY_ID[store.dialect].with_for_update() if store.database.lock_rows else _BY_ID[store.dialect]
+    for part in _parts(connection, sorted(set(ids))):
+        for row in connection.execute(statement, {"ids": part}).mappings():
             found.append(item_rows.item_state(row, known[row["pipeline"]]))
     return found
 
 
+def _parts(connection: Connection, wanted: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    """All at once for PostgreSQL: two statements would lock in an order of their own."""
+    size = _PART if connection.dialect.name == "sqlite" else max(1, len(wanted))
+    return (wanted[start : start + size] for start in range(0, len(wanted), size))
+
+
 def all_cells(connection: Connection, states: Sequence[ItemState]) -> None:
     """Put the rows of all steps into these items."""
-    _put(connection, states, _ALL_CELLS, {})
+    _put(connection, states, _ALL_CELLS[connection.dialect.name], {})
 
 
 def some_cells(connection: Connection, states: Sequence[ItemState], steps: Iterable[int]) -> None:
     """Put the rows of these steps into these items."""
     wanted = sorted(set(steps))
     if wanted:
-        _put(connection, states, _SOME_CELLS, {"steps": wanted})
+        _put(connection, states, _SOME_CELLS[connection.dialect.name], {"steps": wanted})
 
 
 def _put(connection: Connection, states: Sequence[ItemState], statement: Any, values: dict[str, Any]) -> None:
