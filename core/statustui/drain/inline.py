@@ -7,7 +7,7 @@ from statustui.drain.diary import Diary
 from statustui.drain.lookout import Lookout
 from statustui.drain.pump import Pump
 from statustui.drain.sampling import Sampling
-from statustui.drain.sink import Sink
+from statustui.drain.sink import Poison, Sink
 from statustui.errors import StatustuiError
 
 
@@ -62,6 +62,7 @@ def bring_in(where: place.Place, deadline: float, *, prove: bool = False) -> boo
             if time.monotonic() + wait >= deadline:
                 return False
             time.sleep(wait)
+        _keep_house(sink, diary, deadline)
         if prove:
             pump.push(deaths=tuple(ending.death() for ending in lookout.endings({})))
         return True
@@ -70,3 +71,16 @@ def bring_in(where: place.Place, deadline: float, *, prove: bool = False) -> boo
     finally:
         lookout.close()
         sink.close()
+
+
+def _keep_house(sink: Sink, diary: Diary, deadline: float) -> None:
+    """See to the counters and claims of items, as far as time allows; what is left waits for whoever comes next."""
+    if not sink.opened:
+        return
+    from statustui.store.item_housekeeping import keep_house
+
+    try:
+        while time.monotonic() < deadline and sink.call(keep_house):
+            pass
+    except Poison as error:
+        diary.say("items", str(error))
