@@ -163,7 +163,7 @@ def summary(
 
 def _of_all(connection: Connection, figures: _Figures, pipeline: int) -> None:
     values = {"pipeline": pipeline}
-    for step, status, n, us, durations in connection.execute(_TOTALS, values):
+    for step, status, n, us, durations in connection.execute(_TOTALS, values).all():
         figures.add(step, status, n, us)
         if durations:
             figures.add_durations(step, histogram.unpack(durations))
@@ -177,9 +177,9 @@ def _of_range(connection: Connection, figures: _Figures, pipeline: int, since: D
     values: dict[str, Any] = {"pipeline": pipeline, "since": since, "until": until}
     for start in range(0, len(found), 500):
         part = {"pipeline": pipeline, "periods": found[start : start + 500]}
-        for step, status, n, us in connection.execute(_COUNTS, part):
+        for step, status, n, us in connection.execute(_COUNTS, part).all():
             figures.add(step, status, n, us)
-        for step, durations in connection.execute(_DURATIONS, part):
+        for step, durations in connection.execute(_DURATIONS, part).all():
             figures.add_durations(step, histogram.unpack(durations))
         for kind, status, n in connection.execute(_ITEMS, part):
             figures.add_item(kind, status, n)
