@@ -74,3 +74,15 @@ def test_only_the_part_of_the_run_is_read(tmp_path: Path) -> None:
     run = logged(tmp_path, tui.busy().running[2], "before\nmine 10%\rmine 90%\nlast\n\n\nafter\n")
     part = replace(run, log_start=7, log_end=32)
     assert last_lines(part, tui.settings(str(tmp_path))) == ("mine 90%", "last")
+
+
+def test_a_line_of_many_megabytes_is_not_read_through(tmp_path: Path) -> None:
+    run = logged(tmp_path, tui.busy().running[2], "x\n")
+    with Path(str(run.log_path)).open("r+b") as log:
+        log.truncate(2 << 30)
+        log.seek(0, 2)
+        log.write(b"\nlast\n")
+    assert last_lines(run, tui.settings(str(tmp_path))) == ("last",)
+    # A bar drawn over itself for hours is one line.
+    Path(str(run.log_path)).write_bytes(b"".join(b"\rstep %d" % n for n in range(40_000)))
+    assert last_lines(run, tui.settings(str(tmp_path))) == ("step 39999",)

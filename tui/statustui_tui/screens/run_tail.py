@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MOST = 60
 """Lines that are read: more than a page has room for is what the Log screen is for."""
+_FROM_END = 256 * 1024
+"""Bytes that are read at most, so that lines of megabytes cost no more than others, time after time."""
 
 
 def last_lines(run: "Run", settings: "Settings") -> tuple[str, ...]:
@@ -33,10 +35,15 @@ def last_lines(run: "Run", settings: "Settings") -> tuple[str, ...]:
     with contextlib.closing(file):
         if file.other:
             return ()  # its name is another file's by now
+        cut = file.size - file.begin > _FROM_END
+        file.begin = max(file.begin, file.size - _FROM_END)
         try:
             window = LogWindow(file)
             window.to_end(MOST)
-            lines = [plain(line.raw).rstrip() for line in window.lines(window.top, MOST)]
+            read = window.lines(window.top, MOST)
+            if cut and len(read) > 1 and read[0].start == file.begin:
+                read = read[1:]  # it began before what is read
+            lines = [plain(line.raw).rstrip() for line in read]
         except OSError:
             return ()
     while lines and not lines[-1]:
