@@ -158,9 +158,9 @@ def test_time_is_linear(piece: str) -> None:
         text = piece * (size // len(piece)) + "token"
         best = 1e9
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = time.process_time()
             redact(text)
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.process_time() - begin)
         return best
 
     # eight times the text may take some more than eight times as long, never 64 times
