@@ -152,7 +152,8 @@ def test_the_time_of_children_that_were_reaped_counts() -> None:
     code = """
 import subprocess, sys
 for _ in range(4):
-    subprocess.run([sys.executable, "-c", "import time; e = time.process_time() + .2\\nwhile time.process_time() < e: pass"])
+    code = "import time; e = time.process_time() + .2\\nwhile time.process_time() < e: pass"
+    subprocess.run([sys.executable, "-c", code])
 print(flush=True)
 sys.stdin.read()
 """

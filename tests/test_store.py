@@ -131,7 +131,7 @@ def test_planted_triggers_and_views_are_refused(sqlite_url: str, planted: str) -
 def test_garbage_is_one_clear_line(sqlite_url: str) -> None:
     path_of(sqlite_url).parent.mkdir()
     path_of(sqlite_url).write_bytes(b"this is no database" * 500)
-    with pytest.raises(StoreUnavailable, match="not a database.*choose another file.*move this one away") as caught:
+    with pytest.raises(StoreUnavailable, match=r"not a database.*choose another file.*move this one away") as caught:
         open_store(sqlite_url)
     assert "\n" not in str(caught.value)
 

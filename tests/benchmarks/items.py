@@ -166,9 +166,7 @@ def _writers(url: str) -> list[Line]:
     context = multiprocessing.get_context("spawn")
     results, ready = context.Queue(), context.Barrier(WRITERS + 1)
     count = max(500, ITEMS // 250)
-    started = [
-        context.Process(target=_work, args=(url, number, count, ready, results)) for number in range(WRITERS)
-    ]
+    started = [context.Process(target=_work, args=(url, number, count, ready, results)) for number in range(WRITERS)]
     for one in started:
         one.start()
     try:
@@ -194,5 +192,3 @@ def _writers(url: str) -> list[Line]:
              beside=f"batches of {BATCH}: {ms(quantile(took, 0.5))} p50, {ms(max(took))} worst; {os.cpu_count()} cores",
              ok=rate >= 20_000 and not wrong),
     ]  # fmt: skip
-
-

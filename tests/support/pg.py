@@ -42,9 +42,7 @@ class Server:
     def drop(self, url: str) -> None:
         """Remove a database that ``create`` made, and whoever is connected to it."""
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database(url)))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database(url))))
 
     def _url(self, name: str) -> str:
         parts = urlsplit(self.admin_url)

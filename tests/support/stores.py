@@ -11,17 +11,28 @@ from statustui.store.open import Store
 T0 = 1_795_000_000.0
 """A moment in 2026 from which tests count, in epoch seconds."""
 
-HOST = HostInfo(
-    machine="m1-db1:etl", host="db1", user="etl", boot_id="boot-1", pid=4242, version="0.1.0"
-)
+HOST = HostInfo(machine="m1-db1:etl", host="db1", user="etl", boot_id="boot-1", pid=4242, version="0.1.0")
 
 
 def writer_record(journal: str, **fields: Any) -> dict[str, Any]:
     """The first line of a journal."""
     return {
-        "k": "writer", "v": 1, "journal": journal, "pid": 100, "start": 5000, "boot": "boot-1", "ns": 1,
-        "machine": "m1", "host": "db1", "user": "etl", "uid": 1000, "version": "0.1.0", "lang": "python",
-        "role": "program", "t": T0, "m": 1000.0,
+        "k": "writer",
+        "v": 1,
+        "journal": journal,
+        "pid": 100,
+        "start": 5000,
+        "boot": "boot-1",
+        "ns": 1,
+        "machine": "m1",
+        "host": "db1",
+        "user": "etl",
+        "uid": 1000,
+        "version": "0.1.0",
+        "lang": "python",
+        "role": "program",
+        "t": T0,
+        "m": 1000.0,
     } | fields
 
 
@@ -55,9 +66,7 @@ class Journal:
 
     def batch(self, **fields: Any) -> JournalBatch:
         """Everything so far, as a drainer hands it over."""
-        return JournalBatch(
-            journal=self.name, writer=self.writer, acked=0, lines=tuple(self.lines), **fields
-        )
+        return JournalBatch(journal=self.name, writer=self.writer, acked=0, lines=tuple(self.lines), **fields)
 
 
 def give(

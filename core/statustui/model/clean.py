@@ -74,9 +74,7 @@ def plain(value: object, depth: int = _MAX_DEPTH) -> Any:
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**63 else float(value) if abs(value) < 1e300 else None
     if depth and isinstance(value, dict):
-        return {
-            text(key, 1000): plain(item, depth - 1) for key, item in list(value.items())[:_MAX_ENTRIES]
-        }
+        return {text(key, 1000): plain(item, depth - 1) for key, item in list(value.items())[:_MAX_ENTRIES]}
     if depth and isinstance(value, list | tuple):
         return [plain(item, depth - 1) for item in value[:_MAX_ENTRIES]]
     return text(value)

@@ -135,9 +135,7 @@ def _skip_steps(item: ItemState, at: float, fact: str, reason: str) -> bool:
         if added is not None and added[:2] > (at, fact):
             continue
         cell = item.cell(known)
-        skipped = Attempt(
-            id=fact, order=(at, fact), status=ItemStatus.SKIPPED, ended_at=at, reason=reason, whole=True
-        )
+        skipped = Attempt(id=fact, order=(at, fact), status=ItemStatus.SKIPPED, ended_at=at, reason=reason, whole=True)
         before = cell.seen.retries
         cell.put(steps.ended(cell.state, skipped), at)
         _retried(item, cell, before)
@@ -161,9 +159,7 @@ def _found(item: ItemState, record: Record, at: float) -> KnownStep | None:
     return known
 
 
-def _refuse(
-    item: ItemState, at: float, why: str, known: KnownStep | None = None, task: str | None = None
-) -> None:
+def _refuse(item: ItemState, at: float, why: str, known: KnownStep | None = None, task: str | None = None) -> None:
     step = known.id if known is not None else None
     item.say(at, "refused", step=step, message=clean.text(f"{item.key}: {why}", _MESSAGE), task_id=task)
 

@@ -174,9 +174,7 @@ class Plan:
         return (*own, *extra)
 
 
-def item_status(
-    steps: Sequence[Step], states: Mapping[str, ItemStatus], whole: Collection[str] = ()
-) -> ItemStatus:
+def item_status(steps: Sequence[Step], states: Mapping[str, ItemStatus], whole: Collection[str] = ()) -> ItemStatus:
     """The status of an item, derived from its steps and never set apart from them (DESIGN section 2).
 
     Args:

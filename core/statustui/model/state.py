@@ -257,9 +257,7 @@ class RunState:
             self.work_total = expected_weight(weight, self.leaves, max(0, expected - self.leaves))
         if self.error_subtask in self.subs:
             self.error_subtask_name = self.subs[self.error_subtask].name
-        self.current_subtask = max(
-            self.open_subs, key=lambda n: (self.subs[n].start_m or 0.0, n), default=None
-        )
+        self.current_subtask = max(self.open_subs, key=lambda n: (self.subs[n].start_m or 0.0, n), default=None)
 
     @property
     def fraction(self) -> float | None:

@@ -180,9 +180,7 @@ def ended(state: StepState, attempt: Attempt) -> StepState:
     known = _find(state, attempt.id)
     if known is None:
         return _with(state, replace(attempt, begun=False))
-    if known.ended_at is not None and (
-        attempt.presumed or not known.presumed or known.status is ItemStatus.PENDING
-    ):
+    if known.ended_at is not None and (attempt.presumed or not known.presumed or known.status is ItemStatus.PENDING):
         return state
     merged = replace(
         known,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+
 def _end_word(status: object) -> SubtaskStatus:
     """The status that a subtask ends with: what is no such word is told as a fault of recording, and is a good end."""
     try:

@@ -28,6 +28,7 @@ _TRIES = 4
 _CACHED_RUNS = 4_000
 _CACHED_WRITERS = 4_000
 
+
 def apply(store: Store, batch: Batch) -> Applied:
     """Bring a batch into the store in one transaction.
 

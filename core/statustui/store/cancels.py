@@ -16,9 +16,7 @@ from statustui.store.schema import requests, runs
 
 _DEPTH = 16
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_PARENTS = select(runs.c.run_id, runs.c.parent_run_id).where(
-    runs.c.run_id.in_(_IDS), runs.c.parent_run_id.is_not(None)
-)
+_PARENTS = select(runs.c.run_id, runs.c.parent_run_id).where(runs.c.run_id.in_(_IDS), runs.c.parent_run_id.is_not(None))
 _ASKED = (
     select(requests.c.run_id, requests.c.asked_by, requests.c.role, requests.c.reason, requests.c.taken_at)
     .where(
@@ -31,9 +29,7 @@ _ASKED = (
 )
 
 
-def taken(
-    store: Store, connection: Connection, batch: Batch, states: Mapping[str, RunState]
-) -> dict[str, Cancel]:
+def taken(store: Store, connection: Connection, batch: Batch, states: Mapping[str, RunState]) -> dict[str, Cancel]:
     """Cancels that a drainer has taken, of the runs that *batch* ends badly and of the runs around those.
 
     Returns:
@@ -73,9 +69,7 @@ def _ending_badly(batch: Batch) -> Iterable[str]:
             yield death.run_id
 
 
-def _parents(
-    connection: Connection, batch: Batch, states: Mapping[str, RunState], ending: set[str]
-) -> dict[str, str]:
+def _parents(connection: Connection, batch: Batch, states: Mapping[str, RunState], ending: set[str]) -> dict[str, str]:
     """run_id → the run around it, upwards from those that end."""
     found = {state.run_id: state.parent_run_id for state in states.values() if state.parent_run_id is not None}
     for journal in batch.journals:

@@ -53,9 +53,7 @@ def tell(store: Store, aside: str) -> None:
     """Say it in the audit trail of the new store."""
     message = f"the store was damaged and was made again from the journals; the old file is {aside}"
     with store.write() as connection:
-        connection.execute(
-            insert(schema.events).values(at=utc_now(), kind="store", status="corrupt", message=message)
-        )
+        connection.execute(insert(schema.events).values(at=utc_now(), kind="store", status="corrupt", message=message))
 
 
 def _ours(path: str) -> bool:

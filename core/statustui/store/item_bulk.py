@@ -54,9 +54,7 @@ class Bulk:
         self._sqlite = self._conflict(sqlite.insert(table), keys, ignore)
         arrays = [bindparam(name, type_=ARRAY(_element(table.c[name]))) for name in names]
         new = func.unnest(*arrays).table_valued(*(column(name) for name in names), name="new").render_derived()
-        values = [
-            cast(new.c[name], JSONB) if isinstance(table.c[name].type, JSON) else new.c[name] for name in names
-        ]
+        values = [cast(new.c[name], JSONB) if isinstance(table.c[name].type, JSON) else new.c[name] for name in names]
         self._postgresql = self._conflict(
             postgresql.insert(table).from_select(list(names), select(*values)), keys, ignore
         )

@@ -50,9 +50,7 @@ def _step(item: ItemState, step: str) -> KnownStep:
     return known
 
 
-def reset(
-    store: Store, name: str, key: str, step: str, *, actor: str, reason: str | None = None
-) -> tuple[str, ...]:
+def reset(store: Store, name: str, key: str, step: str, *, actor: str, reason: str | None = None) -> tuple[str, ...]:
     """Let a step, and what depends on it, begin anew: without tries, error or result.
 
     Returns:
@@ -70,9 +68,7 @@ def reset(
         )  # fmt: skip
 
 
-def skip(
-    store: Store, name: str, key: str, step: str | None = None, *, actor: str, reason: str | None = None
-) -> bool:
+def skip(store: Store, name: str, key: str, step: str | None = None, *, actor: str, reason: str | None = None) -> bool:
     """Skip a step of an item; without a step all that is open of it.
 
     Returns:
@@ -142,5 +138,3 @@ def _again(item: ItemState, step: str, at: float, fact: str, actor: str) -> bool
         message=f"may be tried again after {cell.seen.tries} tries",
     )  # fmt: skip
     return True
-
-

@@ -137,9 +137,7 @@ def _known(pipeline: PipelineState, step: str) -> KnownStep:
     return known
 
 
-def _within(
-    statement: Select[Any], since: Day | None, until: Day | None, keys: Sequence[str] | None
-) -> Select[Any]:
+def _within(statement: Select[Any], since: Day | None, until: Day | None, keys: Sequence[str] | None) -> Select[Any]:
     if since is not None:
         statement = statement.where(items.c.date >= since)
     if until is not None:

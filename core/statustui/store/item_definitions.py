@@ -102,9 +102,7 @@ def define(store: Store, connection: Connection, definition: Definition, at: flo
     if there is not None and there.definition == definition:
         return ()
     when = from_epoch(at)
-    connection.execute(
-        _NEW[store.dialect], {"name": definition.name, "rev": 0, "first_seen": when, "changed_at": when}
-    )
+    connection.execute(_NEW[store.dialect], {"name": definition.name, "rev": 0, "first_seen": when, "changed_at": when})
     number, rev = _locked(store, connection, definition.name)
     there = _read(connection, number, definition.name, rev)
     if rev and there.definition == definition:
@@ -156,9 +154,7 @@ def _write(connection: Connection, there: PipelineState, definition: Definition)
         connection.execute(insert(steps), new)
 
 
-def extend(
-    store: Store, connection: Connection, pipeline: PipelineState, wanted: Mapping[str, str]
-) -> PipelineState:
+def extend(store: Store, connection: Connection, pipeline: PipelineState, wanted: Mapping[str, str]) -> PipelineState:
     """Give numbers to steps that were found later for single items.
 
     Args:

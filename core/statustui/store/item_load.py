@@ -58,9 +58,7 @@ def make(connection: Connection, pipeline: PipelineState, keys: Iterable[str]) -
     _NEW.write(connection, [(pipeline.id, key, _LONG_AGO, _LONG_AGO) for key in wanted if key not in there])
 
 
-def by_key(
-    store: Store, connection: Connection, pipeline: PipelineState, keys: Iterable[str]
-) -> dict[str, ItemState]:
+def by_key(store: Store, connection: Connection, pipeline: PipelineState, keys: Iterable[str]) -> dict[str, ItemState]:
     """Items of one pipeline by their keys, as far as they are there; locked in the order of their numbers."""
     found: dict[str, ItemState] = {}
     statement = _BY_KEY[store.dialect].with_for_update() if store.database.lock_rows else _BY_KEY[store.dialect]

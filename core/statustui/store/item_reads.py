@@ -227,9 +227,7 @@ def item(store: Store, name: str, key: str) -> ItemDetail:
         return ItemDetail(
             item=one,
             plan=log.plan() if log is not None else Plan(),
-            steps=tuple(
-                _step(pipeline.known[step], one, cells.get(pipeline.known[step].id)) for step in one.states
-            ),
+            steps=tuple(_step(pipeline.known[step], one, cells.get(pipeline.known[step].id)) for step in one.states),
             events=_story(connection, pipeline, one),
         )
 
@@ -260,9 +258,7 @@ def of_run(store: Store, run_id: str, limit: int = 500) -> list[tuple[Item, str]
                 rows[row["id"]] = row
         known = item_definitions.by_number(store, connection, {row["pipeline"] for row in rows.values()})
         found = {number: item_of(row, known[row["pipeline"]]) for number, row in rows.items()}
-        return [
-            (found[place.item], known[rows[place.item]["pipeline"]].by_id[place.step].step.key) for place in places
-        ]
+        return [(found[place.item], known[rows[place.item]["pipeline"]].by_id[place.step].step.key) for place in places]
 
 
 def _step(known: KnownStep, one: Item, row: RowMapping | None) -> ItemStep:

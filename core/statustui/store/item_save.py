@@ -84,9 +84,7 @@ def write_tally(connection: Connection, pipeline: int, tally: Tally, places: Ite
     for place in places:
         kind, day, step, status = place
         lanes = {str(bucket): n for bucket, n in sorted(tally.durations.get(place, {}).items()) if n}
-        rows.append(
-            (pipeline, kind, day, step, status, tally.n.get(place, 0), tally.us.get(place, 0), lanes or None)
-        )
+        rows.append((pipeline, kind, day, step, status, tally.n.get(place, 0), tally.us.get(place, 0), lanes or None))
     _DELTAS.write(connection, rows)
 
 

@@ -128,9 +128,7 @@ class _Figures:
                 self.add_durations(step, histogram.total({int(number): x for number, x in durations.items()}))
 
 
-def summary(
-    store: Store, name: str, *, since: Day | None = None, until: Day | None = None
-) -> PipelineSummary:
+def summary(store: Store, name: str, *, since: Day | None = None, until: Day | None = None) -> PipelineSummary:
     """Where all items of a pipeline stand, or those of a range of dates (both ends included).
 
     Items without a date are in no range.

@@ -276,5 +276,3 @@ def requests(store: Store, states: Iterable[RequestState] = ()) -> list[Request]
         statement = statement.where(requests_table.c.state.in_(wanted))
     with store.read() as connection:
         return list(_requests(connection, statement))
-
-

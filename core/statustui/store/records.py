@@ -42,9 +42,7 @@ SELECT_RUN: Select[Any] = select(
     runs.c.work_done,
     runs.c.work_total,
     subtasks.c.status.label("subtask_status"),
-).select_from(
-    runs.outerjoin(subtasks, and_(subtasks.c.run == runs.c.id, subtasks.c.number == runs.c.current_subtask))
-)
+).select_from(runs.outerjoin(subtasks, and_(subtasks.c.run == runs.c.id, subtasks.c.number == runs.c.current_subtask)))
 SELECT_EVENTS: Select[Any] = select(events, runs.c.run_id).select_from(
     events.outerjoin(runs, runs.c.id == events.c.run)
 )

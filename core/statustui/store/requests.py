@@ -73,9 +73,7 @@ def ask(
         kind = RequestKind.KILL
     at = utc_now()
     with store.write() as connection:
-        run = connection.execute(
-            select(runs.c.id, runs.c.machine, runs.c.task).where(runs.c.run_id == run_id)
-        ).first()
+        run = connection.execute(select(runs.c.id, runs.c.machine, runs.c.task).where(runs.c.run_id == run_id)).first()
         if run is None:
             raise NoSuchRun(f"there is no run {run_id} in the store")
         there = connection.execute(

@@ -25,9 +25,7 @@ _OTHERS = {"id", "rev", "acked_by", "acked_at", "retried"}
 RUN = tuple(c.name for c in schema.runs.columns if c.name not in _OTHERS)
 DETAILS = tuple(c.name for c in schema.run_details.columns if c.name not in ("run", "samples"))
 SUB = tuple(c.name for c in schema.subtasks.columns if c.name != "run")
-WRITER = tuple(
-    c.name for c in schema.journals.columns if c.name not in ("counts", "seen_at")
-)
+WRITER = tuple(c.name for c in schema.journals.columns if c.name not in ("counts", "seen_at"))
 _WRITER_ATTRIBUTES = tuple(WRITER)
 
 
@@ -128,9 +126,7 @@ def writer_state(row: RowMapping) -> WriterState:
     counts = row["counts"] or {}
     return WriterState(
         **values,
-        counts={
-            run: {int(n): c for n, c in subs.items()} for run, subs in counts.get("counts", {}).items()
-        },
+        counts={run: {int(n): c for n, c in subs.items()} for run, subs in counts.get("counts", {}).items()},
         counters={int(i): (run, number) for i, (run, number) in counts.get("counters", {}).items()},
         joined=set(counts.get("joined", ())),
         dirty=False,

@@ -43,9 +43,7 @@ _FULL_NAMES = tuple(name for name in rows.RUN if name != "run_id")
 _DETAILS = _upsert(run_details, ("run",), (*rows.DETAILS, "samples"))
 _SUBS = _upsert(subtasks, ("run", "number"), rows.SUB)
 _JOURNALS = _upsert(journals, ("journal",), (*rows.WRITER, "counts", "seen_at"))
-_IDS = select(runs_table.c.run_id, runs_table.c.id).where(
-    runs_table.c.run_id.in_(bindparam("ids", expanding=True))
-)
+_IDS = select(runs_table.c.run_id, runs_table.c.id).where(runs_table.c.run_id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = select(runs_table.c.attempt).where(runs_table.c.run_id == bindparam("retry_of"))
 _RETRIED = (
     update(runs_table)
@@ -150,9 +148,7 @@ def writers(connection: Connection, states: Iterable[WriterState], now: float) -
     if not changed:
         return
     seen = from_epoch(now)
-    connection.execute(
-        _JOURNALS[connection.dialect.name], [rows.writer_row(w) | {"seen_at": seen} for w in changed]
-    )
+    connection.execute(_JOURNALS[connection.dialect.name], [rows.writer_row(w) | {"seen_at": seen} for w in changed])
     for writer in changed:
         writer.dirty = False
 

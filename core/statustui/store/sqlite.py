@@ -207,5 +207,3 @@ def data_version(connection: Connection) -> int:
 
 def _has_wal(path: str) -> bool:
     return os.path.exists(path + "-wal")
-
-

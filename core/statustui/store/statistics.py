@@ -75,9 +75,7 @@ def load_tasks(connection: Connection, states: Iterable[RunState], now: float, *
     if missing:
         seen = from_epoch(now)
         # Waits for another drainer that is making the same row; what that one counted is then read below.
-        connection.execute(
-            _INSERT[connection.dialect.name], [{"name": name, "first_seen": seen} for name in missing]
-        )
+        connection.execute(_INSERT[connection.dialect.name], [{"name": name, "first_seen": seen} for name in missing])
         known |= read(missing)
     return known
 
@@ -180,9 +178,7 @@ def update_attention(connection: Connection, states: Iterable[RunState]) -> None
             connection.execute(_ONLY_CHILD, {"b_parent": state.run_id})
         if state.status is not RunStatus.FINISHED:
             continue
-        connection.execute(
-            _RESOLVE_TASK, {"b_task": state.task, "b_started": from_epoch(state.started_at)}
-        )
+        connection.execute(_RESOLVE_TASK, {"b_task": state.task, "b_started": from_epoch(state.started_at)})
         before = state.retry_of
         for _ in range(_CHAIN):
             if before is None:
