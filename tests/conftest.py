@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from support import pg
 
 if TYPE_CHECKING:
     from statustui.store.open import Store
+
+# In checks that must say the same of the same commit, the same examples; on a desk, new ones each time.
+hypothesis_settings.register_profile("checks", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis_settings.load_profile("checks")
 
 _KEPT = {
     "PATH", "LANG", "LC_ALL", "TERM", "USER", "LOGNAME", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR",

@@ -398,6 +398,10 @@ def test_any_interleaving_of_journals_gives_the_same_rows(
         assert picture(store, name) == once
         for item in once.values():
             item.pop("updated_at")
+            # A step that is switched off may keep a row of before, or have none: it does not apply.
+            for known, letter in zip(STEPS, item["states"], strict=True):
+                if letter == ".":
+                    item["steps"].pop(known["key"], None)
             for cell in item["steps"].values():
                 # An attempt without an id of its own is named after its journal.
                 cell["attempt"] = (cell["attempt"] or "").removeprefix(f"{name}-")
