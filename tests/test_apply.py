@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 
 from statustui.model.ids import new_id
 from statustui.model.times import from_epoch
-from statustui.store import schema
+from statustui.store import reads, schema
 from statustui.store.apply import Death, HostInfo, Sample, acked
 from statustui.store.open import Store
 from support.stores import T0, Journal, give
@@ -356,3 +356,22 @@ def test_many_drainers_that_end_runs_of_one_task_lose_nothing(store_url: str) ->
         (task,) = rows(store, schema.tasks)
         assert (task["runs"], task["finished"]) == (30, 12)
         assert reads.count(store, Selector()) == shot.total_runs == 30
+
+
+def test_an_attempt_is_marked_as_retried_in_whatever_order_its_runs_come(store: Store) -> None:
+    for first_known in ("attempt", "retry", "program inside the retry"):
+        one, two = new_id(), new_id()
+        attempt, retry, inside = Journal(), Journal(writer={"role": "wrapper"}), Journal()
+        attempt.fact("run.start", one, task="nightly", type="python", at=1)
+        attempt.fact("run.end", one, status="failed", at=2)
+        retry.fact("run.start", two, task="nightly", retry_of=one, attempt=2, wrapped=True, at=10)
+        inside.fact("run.start", two, task="nightly", prestarted=True, at=11)
+        order = {
+            "attempt": (attempt, retry, inside),
+            "retry": (retry, inside, attempt),
+            "program inside the retry": (attempt, inside, retry),
+        }[first_known]
+        for journal in order:
+            give(store, journal)
+        assert reads.detail(store, one).run.retried, first_known
+        assert reads.detail(store, two).run.attempt == 2, first_known

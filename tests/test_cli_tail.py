@@ -186,7 +186,7 @@ def test_every_command_has_help_with_an_example() -> None:
     from statustui.cli.group import COMMANDS
 
     for name, line in COMMANDS.items():
-        command = import_module(f"statustui.cli.{name}_command").command
+        command = import_module(f"statustui.cli.{name.replace('-', '_')}_command").command
         assert command.name == name
         assert command.short_help == line
         assert f"statustui {name}" in command.epilog or f"$(statustui {name}" in command.epilog

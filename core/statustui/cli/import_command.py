@@ -26,7 +26,11 @@ Examples:
 _COLUMNS = ("item", "step", "status", "at", "message", "detail", "task_id")
 
 
-@click.group("import", short_help="Bring in what another system has recorded.")
+@click.group(
+    "import",
+    short_help="Bring in what another system has recorded.",
+    epilog="Example: statustui import events old_log.jsonl --pipeline auctions --dry-run",
+)
 def command() -> None:
     """Bring in what another system has recorded."""
 

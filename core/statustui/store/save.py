@@ -45,9 +45,10 @@ _SUBS = _upsert(subtasks, ("run", "number"), rows.SUB)
 _JOURNALS = _upsert(journals, ("journal",), (*rows.WRITER, "counts", "seen_at"))
 _IDS = select(runs_table.c.run_id, runs_table.c.id).where(runs_table.c.run_id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = select(runs_table.c.attempt).where(runs_table.c.run_id == bindparam("retry_of"))
+_FOLLOWED = select(runs_table.c.retry_of).where(runs_table.c.retry_of.in_(bindparam("ids", expanding=True)))
 _RETRIED = (
     update(runs_table)
-    .where(runs_table.c.run_id == bindparam("b_retry_of"))
+    .where(runs_table.c.run_id == bindparam("b_retry_of"), runs_table.c.retried.is_(False))
     .values(retried=True, rev=runs_table.c.rev + 1)
 )
 
@@ -76,6 +77,7 @@ def runs(connection: Connection, states: Sequence[RunState]) -> None:
             connection.execute(
                 statement, [rows.run_row(s, names) | {"b_id": s.id, "b_rev": s.rev + 1} for s in changed]
             )
+    _mark_retried(connection, states)
     details = [rows.details_row(s) for s in states if s.details_dirty]
     if details:
         connection.execute(_DETAILS[dialect], details)
@@ -116,9 +118,20 @@ def _insert(connection: Connection, states: Sequence[RunState], counters: dict[t
         state.id = ids[state.run_id]
         key = (0, "all", state.machine or "")
         counters[key] = counters.get(key, 0) + 1
-    again = [{"b_retry_of": s.retry_of} for s in states if s.retry_of]
-    if again:
-        connection.execute(_RETRIED, again)
+
+
+def _mark_retried(connection: Connection, states: Iterable[RunState]) -> None:
+    """Mark the attempts that these runs follow, and those of these runs that another follows already.
+
+    Journals come in any order: the program inside a wrapper may make the run known before the wrapper says what it
+    is a retry of, and a retry may be known before the attempt that it follows.
+    """
+    changed = [s for s in states if s.dirty == 2]
+    earlier = {s.retry_of for s in changed if s.retry_of}
+    for part in parts([s.run_id for s in changed if not s.rev]):
+        earlier.update(connection.execute(_FOLLOWED, {"ids": part}).scalars())
+    if earlier:
+        connection.execute(_RETRIED, [{"b_retry_of": run_id} for run_id in sorted(earlier)])
 
 
 def _count(states: Iterable[RunState], counters: dict[tuple[int, str, str], int]) -> None:
