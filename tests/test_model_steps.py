@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,13 +59,17 @@ def interleave(draw: st.DrawFn, queues: list[list[Callable[[StepState], StepStat
     return state
 
 
+def _reset(order: steps.Order, state: StepState) -> StepState:
+    return steps.reset(state, order)
+
+
 @st.composite
 def two_orders(draw: st.DrawFn) -> tuple[StepState, StepState]:
     told = draw(attempts)
     resets = draw(st.lists(st.integers(0, 12), max_size=2))
     queues = [one.facts() for one in told]
     for number, at in enumerate(resets):
-        queues.append([lambda s, o=(float(at), f"r{number}"): steps.reset(s, o)])
+        queues.append([partial(_reset, (float(at), f"r{number}"))])
     return interleave(draw, queues), interleave(draw, queues)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import psutil
@@ -103,7 +103,7 @@ def _trees() -> list[Line]:
             assert root.stdout is not None
             root.stdout.readline()
         sampler = tree.Sampler()
-        wanted = {i: (root.pid, None) for i, root in enumerate(roots)}
+        wanted: dict[Hashable, tuple[int, int | None]] = {i: (root.pid, None) for i, root in enumerate(roots)}
         sampler.sample(wanted)
         ours = _timed(lambda: sampler.sample(wanted), 9)
 
