@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from statustui import Pipeline, Step
 from statustui.model.status import ItemStatus
 from statustui.pipelines.console import Console
+from statustui.pipelines.handlers import BadHandler, check_handler
 from statustui.pipelines.retrying import Backoff
 from statustui.store.errors import StoreUnavailable
 from statustui.store.item_claims import UnknownStep
@@ -390,6 +392,59 @@ def test_handlers_must_be_for_steps_that_there_are(local: Pipeline) -> None:
         local.resume({"prase": nothing}, show=False)
     local.add_steps("f000", ["upload_to_s3"], group="uploads")
     assert local.resume({"upload_to_s3": nothing}, show=False).completed == 1
+
+
+class Loader:
+    def __call__(self, work: object) -> None:
+        """One item."""
+
+    def load(self, work: object, *, again: bool = False) -> None:
+        """One item."""
+
+    def bare(self) -> None:
+        """No item."""
+
+
+async def later(work: object) -> None:
+    """One item, asynchronously."""
+
+
+def two(work: object, path: str) -> None:
+    """Wants a path, too."""
+
+
+def yielding(work: object) -> Iterator[int]:
+    yield 1
+
+
+async def async_two(work: object, path: str) -> None:
+    """Wants a path, too."""
+
+
+@pytest.mark.parametrize(
+    "handler", [nothing, later, Loader(), Loader().load, str, partial(two, path="x"), lambda *works: None, print]
+)
+def test_whatever_takes_one_item_is_a_handler(handler: Any) -> None:
+    check_handler("fetch", handler)
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (two, r"two\(.*path.* is called with one item \(missing a required argument: 'path'\)"),
+        (async_two, r"async_two\(.*missing a required argument"),
+        (lambda: None, r"too many positional arguments"),
+        (Loader().bare, r"bare\(\)"),
+        (partial(two, "x", "y"), r"two\(\)"),
+        (yielding, r"yielding has a yield"),
+        ("fetch.py", r"'fetch.py' is no function"),
+    ],
+)
+def test_what_could_never_work_is_refused_before_any_item_fails(local: Pipeline, handler: Any, said: str) -> None:
+    fill(local, 1)
+    with pytest.raises(BadHandler, match=rf"^step 'fetch': .*{said}.*def fetch\(work\): \.\.\.$"):
+        local.resume({"fetch": handler}, show=False)
+    assert states(local, "f000")["fetch"] == "pending"
 
 
 def test_a_range_of_dates(files: Pipeline) -> None:

@@ -5,7 +5,7 @@ May block for its timeout, and raises ``StoreUnavailable``; reporting does neith
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from statustui.model.pipeline import Definition, item_fraction
 from statustui.model.status import ItemStatus
 from statustui.pipelines import values
 from statustui.pipelines.desk import Desk
+from statustui.pipelines.handlers import Handler, check_handler
 from statustui.pipelines.reporting import Reporter
 from statustui.pipelines.retrying import may_retry
 from statustui.pipelines.summary import as_date
@@ -69,12 +70,15 @@ class Coordinator:
         """As it was given; None = the configured one."""
         return self.reporter.store_url
 
-    def check_handlers(self, handlers: Iterable[str]) -> None:
-        """Refuse handlers for steps that nobody has.
+    def check_handlers(self, handlers: "Mapping[str, Handler]") -> None:
+        """Refuse handlers for steps that nobody has, and those that could never work: each item would fail.
 
         Raises:
             UnknownStep: a key is neither a step of the definition nor one that was found for an item.
+            BadHandler: one is no function that takes one item; the message names its step.
         """
+        for key, handler in handlers.items():
+            check_handler(key, handler)
         unknown = [key for key in handlers if self.definition.step(key) is None]
         if unknown:
             found = {one.step.key for one in self.summary().steps}

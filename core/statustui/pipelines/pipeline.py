@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     )
     from statustui.pipelines.backfill import Backfilled, Rule
     from statustui.pipelines.coordinating import Coordinator
+    from statustui.pipelines.handlers import Handler
     from statustui.pipelines.importing import Imported
-    from statustui.pipelines.resume import Handler, Resumed
+    from statustui.pipelines.resume import Resumed
     from statustui.pipelines.verify import Verified
     from statustui.pipelines.work import Work
 
@@ -279,6 +280,11 @@ class Pipeline:
 
         Returns:
             What was done.
+
+        Raises:
+            UnknownStep: a handler is for a step that is none.
+            BadHandler: a handler can not be called with one item; nothing was begun.
+            StoreUnavailable: the store can not be reached.
         """
         from statustui.pipelines.resume import Options, Resume
 

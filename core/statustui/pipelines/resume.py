@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from statustui.model.pipeline import Step
 from statustui.pipelines import summary as texts
 from statustui.pipelines.console import Console
+from statustui.pipelines.handlers import Handler
 from statustui.pipelines.retrying import Backoff
 from statustui.pipelines.work import Work
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from statustui.record.run import Run
     from statustui.record.subtask import Subtask
 
-Handler = Callable[[Work], object]
 _AHEAD = 2
 _MOST = 200
 _PORTION_S = 0.5

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, bindparam, select, update
 
+from statustui.errors import StatustuiError
 from statustui.model import item_fold
 from statustui.model.ids import new_id
 from statustui.model.item_state import Cell, ItemState, KnownStep, PipelineState
@@ -54,7 +55,7 @@ _OVER = (
 )
 
 
-class UnknownStep(ValueError):
+class UnknownStep(StatustuiError, ValueError):
     """The pipeline has no such step."""
 
 
