@@ -11,8 +11,7 @@ from datetime import date
 from typing import Any
 
 from statustui.model import clean, steps
-from statustui.model.item_state import LETTERS, Cell, ItemState, KnownStep, PlanLog
-from statustui.model.pipeline import missing
+from statustui.model.item_state import Cell, ItemState, KnownStep, PlanLog
 from statustui.model.status import ItemStatus
 from statustui.model.steps import Attempt
 
@@ -151,7 +150,7 @@ def _found(item: ItemState, record: Record, at: float) -> KnownStep | None:
     if known is None:
         _refuse(item, at, f"{what}: {item.pipeline.name} has no step {key!r}")
         return None
-    if all(one.slot != known.slot for one in item.pipeline.shape(item.plan).steps):
+    if known.slot not in item.pipeline.shape(item.plan).waits_for:
         off = known.step.key in item.plan.off
         why = "is switched off for it" if off else "is not one of its steps"
         _refuse(item, at, f"{what}: step {key!r} {why}", known)
@@ -198,15 +197,10 @@ def _start(item: ItemState, record: Record, at: float, fact: str) -> None:
         id=att, order=_order(record, at, att), run_id=clean.text(record.get("run"), 64),
         input_hash=clean.text(record.get("hash"), 200),
     )  # fmt: skip
-    waits = missing(item.pipeline.definition, item.plan, _states(item), known.step.key)
+    waits = item.waits(known)
     note = f"before {', '.join(waits)}" if waits else None
     note = note or clean.text(record.get("message"), _MESSAGE)
     _change(item, cell, steps.started(cell.state, attempt), at, "step.start", att, record, message=note)
-
-
-def _states(item: ItemState) -> dict[str, ItemStatus]:
-    by_slot = item.pipeline.by_slot
-    return {by_slot[slot].step.key: LETTERS[letter] for slot, letter in item.letters().items() if slot in by_slot}
 
 
 def _update(item: ItemState, record: Record, at: float, fact: str) -> None:

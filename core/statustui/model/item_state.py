@@ -5,7 +5,7 @@ steps; ``derive`` is the only place that sets them.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date as Day
 from typing import Any
 
@@ -51,6 +51,8 @@ class Shape:
     """For each of them the slots of the steps that must be done before it."""
     size: int
     """Length of ``states``."""
+    waits_for: Mapping[int, tuple[int, ...]]
+    """The same as ``before``, by slot."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,7 +117,12 @@ class PipelineState:
                 else:  # What does not apply holds nobody up, but what comes before it does.
                     todo.extend(self.definition.prerequisites(key))
             before.append(tuple(found))
-        return Shape(steps=tuple(apply), before=tuple(before), size=1 + max(self.by_slot, default=-1))
+        return Shape(
+            steps=tuple(apply),
+            before=tuple(before),
+            size=1 + max(self.by_slot, default=-1),
+            waits_for={one.slot: slots_before for one, slots_before in zip(apply, before, strict=True)},
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,8 +148,8 @@ class Cell:
         if state == self.state:
             return False
         before, self.state, self.seen, self.dirty = self.seen, state, view(state), True
-        if replace(before, refused=self.seen.refused) != self.seen:
-            self.updated_at = max(self.updated_at, at)
+        if at > self.updated_at and not _same(before, self.seen):
+            self.updated_at = at
         if self.seen.status is not ItemStatus.PROCESSING:
             self.owner = self.lease_until = None
         return True
@@ -170,6 +177,16 @@ class Cell:
         if current is None or self.seen.status is not ItemStatus.COMPLETED or current.duration_s is None:
             return None
         return round(current.duration_s * 1e6)
+
+
+def _same(before: StepView, after: StepView) -> bool:
+    """Whether two looks show the same; what was refused is not shown."""
+    return (
+        before.status is after.status
+        and before.tries == after.tries
+        and before.current == after.current
+        and before.metadata == after.metadata
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -256,6 +273,17 @@ class ItemState:
         found = {slot: letter for slot, letter in enumerate(self.states) if letter not in ".pr"}
         for slot, cell in self.cells.items():
             found[slot] = cell.letter
+        return found
+
+    def waits(self, known: KnownStep) -> list[str]:
+        """Keys of the steps that must be done before this one, and are not."""
+        by_slot = self.pipeline.by_slot
+        found = []
+        for slot in self.pipeline.shape(self.plan).waits_for[known.slot]:
+            cell = self.cells.get(slot)
+            letter = self.letter(slot) if cell is None else cell.letter
+            if not self._past(letter, slot):
+                found.append(by_slot[slot].step.key)
         return found
 
     def cell(self, known: KnownStep) -> Cell:

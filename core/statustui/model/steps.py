@@ -95,6 +95,10 @@ class StepView:
 
 def view(state: StepState) -> StepView:
     """Replay the attempts and resets of a step in their order."""
+    if len(state.attempts) == 1 and not (state.resets or state.again):  # as almost all are: nothing to replay
+        only = state.attempts[0]
+        tries = state.forgotten + _counts(only)
+        return StepView(status=only.status, current=only, tries=tries, metadata=dict(only.metadata))
     current: Attempt | None = None
     tries = state.forgotten
     refused: set[str] = set()
@@ -158,7 +162,7 @@ def started(state: StepState, attempt: Attempt) -> StepState:
     )
     if merged == known:
         return state
-    return _with(_without(state, known.id), merged)
+    return _with(state, merged)
 
 
 def updated(state: StepState, attempt_id: str, *, progress: float | None, metadata: Mapping[str, Any]) -> StepState:
@@ -169,7 +173,7 @@ def updated(state: StepState, attempt_id: str, *, progress: float | None, metada
     percent = known.progress
     if progress is not None and known.ended_at is None and progress == progress:  # not NaN
         percent = min(100.0, max(0.0, progress))
-    return _with(_without(state, known.id), replace(known, progress=percent, metadata={**known.metadata, **metadata}))
+    return _with(state, replace(known, progress=percent, metadata={**known.metadata, **metadata}))
 
 
 def ended(state: StepState, attempt: Attempt) -> StepState:
@@ -182,20 +186,25 @@ def ended(state: StepState, attempt: Attempt) -> StepState:
         return _with(state, replace(attempt, begun=False))
     if known.ended_at is not None and (attempt.presumed or not known.presumed or known.status is ItemStatus.PENDING):
         return state
-    merged = replace(
-        known,
+    # Not ``replace``, which takes as long as all else that an end needs.
+    merged = Attempt(
+        id=known.id,
+        order=known.order,
         status=attempt.status,
         ended_at=attempt.ended_at,
+        progress=known.progress,
         error=attempt.error,
         duration_s=attempt.duration_s,
+        metadata={**known.metadata, **attempt.metadata},
+        run_id=known.run_id or attempt.run_id,
+        input_hash=known.input_hash,
+        begun=known.begun,
         permanent=attempt.permanent,
         reason=attempt.reason,
         whole=attempt.whole,
         presumed=attempt.presumed,
-        metadata={**known.metadata, **attempt.metadata},
-        run_id=known.run_id or attempt.run_id,
     )
-    return _with(_without(state, known.id), merged)
+    return _with(state, merged)
 
 
 def reset(state: StepState, order: Order) -> StepState:
@@ -211,15 +220,18 @@ def tried_again(state: StepState, order: Order) -> StepState:
 
 
 def _find(state: StepState, attempt_id: str) -> Attempt | None:
-    return next((attempt for attempt in state.attempts if attempt.id == attempt_id), None)
-
-
-def _without(state: StepState, attempt_id: str) -> StepState:
-    return replace(state, attempts=tuple(a for a in state.attempts if a.id != attempt_id))
+    for attempt in state.attempts:
+        if attempt.id == attempt_id:
+            return attempt
+    return None
 
 
 def _with(state: StepState, attempt: Attempt) -> StepState:
-    attempts = tuple(sorted((*state.attempts, attempt), key=lambda a: a.order))
-    if len(attempts) <= KEPT_ATTEMPTS:
-        return replace(state, attempts=attempts)
-    return replace(state, attempts=attempts[1:], forgotten=state.forgotten + 1)
+    """The state with this attempt, in place of the one that has its id."""
+    attempts = (*(a for a in state.attempts if a.id != attempt.id), attempt) if state.attempts else (attempt,)
+    if len(attempts) > 1:
+        attempts = tuple(sorted(attempts, key=lambda a: a.order))
+    forgotten = state.forgotten
+    if len(attempts) > KEPT_ATTEMPTS:
+        attempts, forgotten = attempts[1:], forgotten + 1
+    return StepState(attempts=attempts, resets=state.resets, again=state.again, forgotten=forgotten)
