@@ -98,6 +98,26 @@ def test_the_token_changes_when_anything_does(store_url: str, journal: Journal) 
         assert reads.token(viewer) == seen[-1]
 
 
+def test_news_are_starts_ends_and_requests_and_no_progress(store_url: str, journal: Journal) -> None:
+    with open_store(store_url) as writer, open_store(store_url, create=False, read_only=True) as viewer:
+        seen = [reads.news(viewer)]
+        run = start(journal, total=2)
+        give(writer, journal)
+        seen.append(reads.news(viewer))
+        journal.fact("sub.start", run, n=1, name="Rows", total=10)
+        journal.fact("event", run, kind="log", message="half of it")
+        slot = {"off": 0, "t": T0 + 5, "m": 1005.0, "runs": {run: {"subs": {"1": {"c": 5}}}}}
+        token = reads.token(viewer)
+        give(writer, journal.batch(slot=slot), beat=True)
+        assert reads.token(viewer) != token and reads.news(viewer) == seen[-1]
+        requests.ask(writer, RequestKind.CANCEL, run, by="ann", origin="db1")
+        seen.append(reads.news(viewer))
+        end(journal, run, "finished")
+        give(writer, journal)
+        seen.append(reads.news(viewer))
+        assert len(set(map(repr, seen))) == 4
+
+
 def test_runs_are_selected_and_paged(store: Store, journal: Journal) -> None:
     for n in range(7):
         run = start(journal, f"DAILY_0{n}" if n % 2 else f"ANNUAL_{n}%", label=f"state {n}")

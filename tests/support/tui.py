@@ -317,6 +317,7 @@ class FakeSource:
         self.tree: tuple[Process, ...] = ()
         self.threads: set[str] = set()
         self.reads = 0
+        self.told = 0
         self.opened = 0
         self.closed = threading.Event()
         self.items: Items = NoItems()
@@ -338,6 +339,15 @@ class FakeSource:
     def token(self) -> object:
         self._check()
         return self.now.token
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Another state of the store, in which a run began or ended."""
+        self.told += 1
+        self.put(snapshot)
+
+    def news(self) -> object:
+        self._check()
+        return self.told
 
     def snapshot(self) -> Snapshot:
         self._check()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from textual.message import Message
 
+from statustui_tui import poller as poller_module
 from statustui_tui.poller import Arrived, DetailArrived, Found, Poller, StoreLost
 from statustui_tui.sources import Frame, Lost
 from support import tui
@@ -77,6 +78,35 @@ def test_a_busy_store_is_drawn_at_most_about_once_a_second(box: Box, start: Star
         time.sleep(0.02)
     changes = [m for m in box.of(Arrived) if isinstance(m, Arrived) and m.changed]
     assert 2 <= len(changes) <= 4
+
+
+def test_a_run_that_begins_or_ends_is_shown_before_the_tick(box: Box, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poller_module, "TICK", 60.0)
+    source = tui.FakeSource(tui.busy())
+    start(source)
+    box.wait(lambda messages: len(messages) == 1)
+    source.put(source.now)
+    time.sleep(0.5)  # several looks at the token
+    assert source.reads == 1
+    source.tell(replace(source.now, total_runs=4827))
+    box.wait(lambda _: source.reads == 2)
+    box.wait(lambda _: any(isinstance(m, Arrived) and m.frame.snapshot.total_runs == 4827 for m in box.messages))
+
+
+def test_news_that_never_ends_is_drawn_at_most_twice_as_often(box: Box, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poller_module, "TICK", 60.0)
+    source = tui.FakeSource(tui.busy())
+    start(source)
+    box.wait(lambda messages: len(messages) == 1)
+    # The first frame, as many early ones as there may be, and none on top of them.
+    most = 1 + 1 + int(poller_module.AHEAD)
+    end, enough = time.monotonic() + 10.0, 0.0
+    while time.monotonic() < (enough or end):
+        if source.reads == most and not enough:
+            enough = time.monotonic() + 0.7
+        source.tell(source.now)
+        time.sleep(0.02)
+    assert source.reads == most
 
 
 def test_losses_are_counted_and_the_store_comes_back(box: Box, start: Start) -> None:

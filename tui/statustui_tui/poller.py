@@ -1,7 +1,8 @@
 """One thread that reads the store and posts what it found; no other part of the monitor reads it.
 
-It asks the change token first, many times a second, and reads a snapshot only when the token moved. It rests at least
-``REST`` times as long as its reading took, so that a slow store is asked less often.
+It asks the change token first, many times a second, and reads a snapshot only when the token moved: at once when a run
+began or ended, with the next tick when nothing but progress is new. It rests at least ``REST`` times as long as its
+reading took, so that a slow store is asked less often.
 """
 
 import threading
@@ -22,10 +23,13 @@ LOOK = 0.2
 """Seconds between two looks at the change token."""
 LOOK_STILL = 0.5
 """The same while nothing runs."""
-LOOK_BLURRED = 1.0
-"""The same while the terminal has lost the focus."""
+LOOK_BLURRED = 0.5
+"""The same while the terminal has lost the focus: it may still be in sight."""
 TICK = 1.0
-"""Least seconds between two frames while the store keeps changing, so that a busy store costs no more to draw."""
+"""Least seconds between two frames while progress keeps coming, so that a busy store costs no more to draw."""
+AHEAD = 3.0
+"""Frames for news come early, by at most this many ticks in all, which time makes up for: news that never ends thus
+draws twice as often as progress alone, and no more."""
 SAMPLE = 2.0
 """Seconds between two samples of the local process trees."""
 SHARE = 60.0
@@ -125,8 +129,11 @@ class Poller:
         self._board_old = False
         self._board_next = 0.0
         self._token: object = None
+        self._news: object = None
         self._posted = 0.0
         self._least = TICK
+        self._even_at = 0.0
+        self._waiting = False
         self._sampled = 0.0
         self._detailed: tuple[tuple[str, int] | None, object, float] = (None, None, 0.0)
 
@@ -211,10 +218,12 @@ class Poller:
             return
 
     def _pace(self) -> float:
-        """Seconds to the next look at the token."""
+        """Seconds to the next look at the token, or to the frame that is due."""
         if self._blurred:
-            return LOOK_BLURRED
-        return LOOK if self._snapshot is None or self._snapshot.running else LOOK_STILL
+            pace = LOOK_BLURRED
+        else:
+            pace = LOOK if self._snapshot is None or self._snapshot.running else LOOK_STILL
+        return min(pace, max(0.0, self._due_in(time.monotonic()))) if self._waiting else pace
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -226,24 +235,40 @@ class Poller:
         if self._paused and not self._force:
             return
         token = self._source.token()
-        changed = token != self._token or self._snapshot is None
-        due = now - self._posted >= self._least
-        if (changed and due) or self._force:
-            self._force = False
-            began = time.thread_time()
-            self._snapshot = self._source.snapshot()
-            self._board_old = True
-            self._read_board(now)
-            self._least = max(TICK, SHARE * (time.thread_time() - began))
-            self._token = token
-            self._sample(now)
-            self._send(now, changed=True)
+        self._waiting = token != self._token or self._snapshot is None
+        if self._force or (self._waiting and (self._due_in(now) <= 0 or self._told(now))):
+            self._force = self._waiting = False
+            self._read(token, now)
         elif self._snapshot is not None and self._read_board(now):
             self._send(now, changed=True)
+        elif self._waiting:
+            pass  # a sample would only put off the frame that comes next and brings one
         elif self._snapshot is not None and self._snapshot.running and now - self._sampled >= SAMPLE:
             self._sample(now)
             self._send(now, changed=False)
         self._look_closer(token, now)
+
+    def _due_in(self, now: float) -> float:
+        """Seconds until the next frame of mere progress."""
+        return self._posted + self._least - now
+
+    def _told(self, now: float) -> bool:
+        """Has anything happened that is worth a frame before the tick, and may there be one?"""
+        if self._even_at - now > AHEAD * self._least or self._source.news() == self._news:
+            return False
+        self._even_at = max(self._even_at, now) + self._due_in(now)
+        return True
+
+    def _read(self, token: object, now: float) -> None:
+        began = time.thread_time()
+        self._news = self._source.news()  # before the reads: what happens meanwhile is then seen by the next look
+        self._snapshot = self._source.snapshot()
+        self._board_old = True
+        self._read_board(now)
+        self._least = max(TICK, SHARE * (time.thread_time() - began))
+        self._token = token
+        self._sample(now)
+        self._send(now, changed=True)
 
     def _read_board(self, now: float) -> bool:
         """Read the pipelines, unless reading them took so long that it must rest."""

@@ -75,6 +75,9 @@ class Source(Protocol):
     def token(self) -> object:
         """Equal tokens: nothing has changed."""
 
+    def news(self) -> object:
+        """Equal news: no run has begun or ended, and nobody has asked for anything."""
+
     def snapshot(self) -> Snapshot:
         """Everything that one refresh needs."""
 
@@ -119,6 +122,12 @@ class StoreSource:
         from statustui.store import reads
 
         return self._guard(lambda: reads.token(self._need()))
+
+    def news(self) -> object:
+        """The newest run, end and request."""
+        from statustui.store import reads
+
+        return self._guard(lambda: reads.news(self._need()))
 
     def snapshot(self) -> Snapshot:
         """One snapshot, looking back a day."""

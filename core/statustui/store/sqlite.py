@@ -5,6 +5,7 @@ import random
 import sqlite3
 import time
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -191,18 +192,27 @@ class Sqlite:
 def data_version(connection: Connection) -> int:
     """A number that changes with every commit of another connection.
 
-    Viewers ask it several times a second for as long as they are open: asked of the driver itself it costs a tenth.
+    Raises:
+        DBAPIError: as for any statement.
+    """
+    return int(ask(connection, "PRAGMA data_version")[0])
+
+
+def ask(connection: Connection, question: str) -> tuple[Any, ...]:
+    """The first row that answers a question which viewers ask several times a second for as long as they are open.
+
+    Asked of the driver itself it costs a tenth.
 
     Raises:
         DBAPIError: as for any statement.
     """
     raw = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
-        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        return tuple(connection.exec_driver_sql(question).one())
     try:
-        return int(raw.execute("PRAGMA data_version").fetchone()[0])
+        return tuple(raw.execute(question).fetchone())
     except sqlite3.Error as error:
-        raise DBAPIError.instance("PRAGMA data_version", None, error, sqlite3.Error) from error
+        raise DBAPIError.instance(question, None, error, sqlite3.Error) from error
 
 
 def _has_wal(path: str) -> bool:
