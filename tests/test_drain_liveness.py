@@ -114,3 +114,37 @@ def test_a_run_without_voices_is_never_lost() -> None:
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "reason"),
+    [
+        (0, RunStatus.FINISHED, "exit status 0"),
+        (3 << 8, RunStatus.FAILED, "exit status 3"),
+        (15, RunStatus.CANCELLED, "ended by SIGTERM (15)"),
+        (9, RunStatus.LOST, "killed by SIGKILL (9) at peak 61 GB"),
+        (11 | 128, RunStatus.LOST, "killed by SIGSEGV (11) at peak 61 GB"),
+        (None, RunStatus.LOST, "ended at peak 61 GB; its exit status is not known to us"),
+    ],
+)
+def test_the_exit_status_is_the_word_of_a_program_that_knows_nothing_of_us(
+    status: int | None, word: RunStatus, reason: str
+) -> None:
+    evidence = Evidence(voices=[DEAD], exit_status=status, unaware=True, peak_rss_bytes=61 << 30)
+    verdict = decide(evidence)
+    assert verdict is not None
+    assert (verdict.status, verdict.reason) == (word, reason)
+
+
+def test_a_program_that_should_have_told_its_end_is_lost_whatever_its_exit_status() -> None:
+    for status, reason in ((0, "ended without a word: exit status 0"), (9, "killed by SIGKILL (9)")):
+        verdict = decide(Evidence(voices=[DEAD], exit_status=status))
+        assert verdict is not None
+        assert (verdict.status, verdict.reason) == (RunStatus.LOST, reason)
+
+
+def test_out_of_memory_is_told_of_a_proven_kill_too() -> None:
+    verdict = decide(Evidence(voices=[DEAD], exit_status=9, oom="cgroup"))
+    assert verdict is not None
+    assert verdict.reason == "killed by SIGKILL (9), out of memory? its cgroup's oom_kill rose"
+    assert (verdict.signal, verdict.exit_code) == (9, None)

@@ -1,6 +1,8 @@
 """Is a run over, and why? Pure decisions from evidence; ``lost`` needs proof, never only time."""
 
+import os
 import re
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from statustui.model.status import RunStatus
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_CANCELS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FRAME = re.compile(r'^\s*File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.+?)\s*$')
 
 
@@ -53,6 +56,10 @@ class Evidence:
     """Why, in that person's words."""
     closed: bool = False
     """Its journal was closed in good order without an end of the run."""
+    exit_status: int | None = None
+    """Wait status of its process, where the kernel told it (``process.exit_info``)."""
+    unaware: bool = False
+    """The program knows nothing of us (it was adopted while it ran), so that its exit status is its word."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +72,8 @@ class Verdict:
     """For people; says only what is proven and marks a guess with ``?``."""
     at: float | None
     """When it ended, in seconds since 1970, as far as known."""
+    exit_code: int | None = None
+    signal: int | None = None
 
 
 def gone(voice: Voice, *, last_heard: float | None = None, booted_at: float | None = None) -> bool:
@@ -100,21 +109,50 @@ def decide(evidence: Evidence) -> Verdict | None:
     place = stack_place(evidence.stack) if evidence.stack else None
     if place is not None:
         return Verdict(status=RunStatus.CANCELLED, reason=f"SIGTERM or SIGHUP in {place}", at=at)
-    return Verdict(status=RunStatus.LOST, reason=_lost_reason(evidence), at=at)
+    code, number = _split(evidence.exit_status)
+    if not evidence.unaware or (code is None and number not in _CANCELS):
+        return Verdict(
+            status=RunStatus.LOST, reason=_lost_reason(evidence, code, number), at=at, exit_code=code, signal=number
+        )
+    if number is not None:
+        return Verdict(status=RunStatus.CANCELLED, reason=f"ended by {signal_name(number)}", at=at, signal=number)
+    status = RunStatus.FINISHED if code == 0 else RunStatus.FAILED
+    return Verdict(status=status, reason=f"exit status {code}", at=at, exit_code=code)
 
 
-def _lost_reason(evidence: Evidence) -> str:
+def _split(status: int | None) -> tuple[int | None, int | None]:
+    """(exit code, signal) of a wait status."""
+    if status is None:
+        return None, None
+    return (None, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), None)
+
+
+def signal_name(number: int) -> str:
+    """For people: ``SIGKILL (9)``."""
+    try:
+        return f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _lost_reason(evidence: Evidence, code: int | None, number: int | None) -> str:
     if any(not voice.same_boot for voice in evidence.voices):
         return f"host rebooted {clock(evidence.booted_at)}"
     peak = f" at peak {size(evidence.peak_rss_bytes)}" if evidence.peak_rss_bytes else ""
-    if evidence.oom == "cgroup":
-        return f"signal 9?{peak}, out of memory? its cgroup's oom_kill rose"
-    if evidence.oom == "machine":
-        return f"signal 9?{peak}, out of memory? the machine's oom_kill rose"
+    if evidence.oom is not None and number in (None, signal.SIGKILL) and code is None:
+        killed = "signal 9?" if number is None else f"killed by {signal_name(number)}"
+        whose = "its cgroup's" if evidence.oom == "cgroup" else "the machine's"
+        return f"{killed}{peak}, out of memory? {whose} oom_kill rose"
+    if number is not None:
+        return f"killed by {signal_name(number)}{peak}"
     if evidence.closed:
         return "the program ended without ending the run"
     if any(not voice.same_namespace for voice in evidence.voices):
         return "its container is gone"
+    if evidence.unaware:
+        return f"ended{peak}; its exit status is not known to us"
+    if code is not None:
+        return f"ended without a word{peak}: exit status {code}"
     return f"ended without a word{peak} (kill -9, crash or os._exit)"
 
 

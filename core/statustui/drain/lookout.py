@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from statustui.drain.liveness import Evidence, Verdict, Voice, decide
-from statustui.drain.runs import OpenRun, Registry
+from statustui.drain.runs import ADOPTED, OpenRun, Registry
 from statustui.drain.sampling import Root, Sampling, output
 from statustui.drain.tail import Tail, Tails
 from statustui.journal import locks
 from statustui.journal.files import open_private
 from statustui.machine import boot_id, pid_namespace
 from statustui.model.times import from_epoch, utc_now
-from statustui.process import identity
+from statustui.process import exit_info, identity
 from statustui.process.cgroup import OomCounter
 from statustui.process.pidfd import Handle
 
@@ -46,6 +46,8 @@ class Ending:
             at=utc_now() if at is None else from_epoch(at),
             status=self.verdict.status,
             reason=self.verdict.reason,
+            exit_code=self.verdict.exit_code,
+            signal=self.verdict.signal,
         )
 
 
@@ -98,6 +100,8 @@ class Lookout:
             if asked and tail.gone_at is None and self._ended(tail):
                 died = True
                 tail.gone_at = time.time()
+                if tail.handle is not None:
+                    tail.exit_status = exit_info.wait_status(tail.handle)
                 self._release(tail.handle)
                 tail.finished()
         for run in self._registry.runs.values():
@@ -290,6 +294,8 @@ class Lookout:
             cancelled_by=cancel[0] if cancel else None,
             cancel_reason=cancel[1] if cancel else None,
             closed=any(tail.closed for tail in tails),
+            exit_status=tails[0].exit_status if len(tails) == 1 and command is None else None,
+            unaware=any(tail.writer is not None and tail.writer.role == ADOPTED for tail in tails),
         )
 
     def _stack(self, tail: Tail, run: OpenRun) -> str | None:

@@ -6,6 +6,9 @@ from typing import Any
 
 from statustui.model.status import RunStatus
 
+ADOPTED = "adopted"
+"""Role of a writer that knows nothing of its journal: it was adopted while it ran."""
+
 
 @dataclass(slots=True)
 class Writer:

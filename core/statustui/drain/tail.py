@@ -62,6 +62,8 @@ class Tail:
         """True when its records up to the offset have been looked at for open runs."""
         self.gone_at: float | None = None
         """When its writer was proven gone, in seconds since 1970."""
+        self.exit_status: int | None = None
+        """How its writer ended, as far as the kernel told: a wait status."""
         self.handle: Handle | None = None
         """The writer, held from the moment that it was met; None when it is not of this boot and namespace, or gone."""
         self.oom: OomCounter | None = None
