@@ -80,7 +80,9 @@ def test_a_busy_store_is_drawn_at_most_about_once_a_second(box: Box, start: Star
     assert 2 <= len(changes) <= 4
 
 
-def test_a_run_that_begins_or_ends_is_shown_before_the_tick(box: Box, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_begins_or_ends_is_shown_before_the_tick(
+    box: Box, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(poller_module, "TICK", 60.0)
     source = tui.FakeSource(tui.busy())
     start(source)
@@ -93,7 +95,9 @@ def test_a_run_that_begins_or_ends_is_shown_before_the_tick(box: Box, start: Sta
     box.wait(lambda _: any(isinstance(m, Arrived) and m.frame.snapshot.total_runs == 4827 for m in box.messages))
 
 
-def test_news_that_never_ends_is_drawn_at_most_twice_as_often(box: Box, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_news_that_never_ends_is_drawn_at_most_twice_as_often(
+    box: Box, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(poller_module, "TICK", 60.0)
     source = tui.FakeSource(tui.busy())
     start(source)
