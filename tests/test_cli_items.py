@@ -1,12 +1,16 @@
 """The commands about items: what they print, what they change, and what they say when they can not."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from statustui import Pipeline, Step
+from statustui.model.status import ItemStatus
 from support.items import command, reporting_to
 
 STEPS = [
@@ -168,6 +172,43 @@ def test_skip(files: Pipeline) -> None:
     assert item is not None
     assert item.status.value == "skipped"
     assert "nothing that matches is open" in refused("items", "skip", "f3", "--reason", "x", "--yes", code=1)
+
+
+def test_a_view_of_a_pipeline(files: Pipeline, sqlite_url: str) -> None:
+    shown = said("pipelines", "view", "files", "--dry-run")
+    assert shown.startswith("CREATE VIEW status_files AS\nSELECT")
+    assert "step_parse" in shown
+    assert "repeat with --yes" in refused("pipelines", "view", "files")
+    columns = ("--column", "case_number=key", "--column", "pages=attributes.pages")
+    assert said("pipelines", "view", "files", "--name", "status", *columns, "--yes") == "view status made\n"
+    assert told("pipelines", "view", "--yes")["view"] == "status_files"
+    with sqlite3.connect(urlsplit(sqlite_url).path) as read:
+        rows = list(read.execute("SELECT case_number, pages, current_step, error_step FROM status ORDER BY 1"))
+        assert rows[0] == ("f1", 1, 9, None)
+        assert rows[3] == ("f4", 4, 1, 3.5)
+        assert list(read.execute("SELECT key FROM status_files WHERE step_fetch IS NULL ORDER BY 1")) == [
+            ("f2",), ("f3",)
+        ]  # fmt: skip
+    assert said("pipelines", "view", "files", "--drop", "--yes") == "view status_files removed\n"
+    assert "there is no view status_files" in refused("pipelines", "view", "files", "--drop", "--yes", code=1)
+    assert "'runs' is no name for a view" in refused("pipelines", "view", "files", "--name", "runs", "--yes", code=1)
+    assert "write it as NAME=SOURCE" in refused("pipelines", "view", "files", "--column", "key", "--yes")
+
+
+def test_the_doctor_proves_the_counters_and_mends_them(files: Pipeline, sqlite_url: str) -> None:
+    assert said("doctor", "--recount") == "All counters of items are what counting gives.\n"
+    with closing(sqlite3.connect(urlsplit(sqlite_url).path)) as wrong, wrong:
+        wrong.execute("UPDATE step_deltas SET n = n + 3 WHERE step = 0 AND status = 'completed'")
+    differing = said("doctor", "--recount", code=1)
+    assert differing.splitlines()[0].endswith("from counting:")
+    assert "files items pdf 2025-01 completed: 4, counted 1" in differing
+    assert differing.splitlines()[-1] == "To mend them: statustui doctor --recount --fix"
+    assert told("doctor", "--recount", code=1)["equal"] is False
+    assert "repeat with --yes" in command("doctor", "--recount", "--fix").stderr
+    assert "were mended" in said("doctor", "--recount", "--fix", "--yes")
+    assert told("doctor", "--recount") == {"version": 1, "equal": True, "fixed": False, "differences": []}
+    assert files.summary().statuses[ItemStatus.COMPLETED] == 1
+    assert "say both" in refused("doctor", "--fix")
 
 
 def test_changes_need_to_be_told_which(files: Pipeline) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from statustui.model.items import Claim
 from statustui.model.status import ItemStatus
@@ -15,6 +15,7 @@ from statustui.store.item_housekeeping import keep_house
 from statustui.store.item_schema import item_steps, step_totals
 from statustui.store.item_selector import ItemSelector, ItemSort
 from statustui.store.open import Store, open_store
+from statustui.store.schema import events
 from support.item_facts import Told, sound, states
 from support.stores import give
 
@@ -283,6 +284,36 @@ def test_an_item_of_the_store_may_have_lost_its_rows(store: Store, told: Told) -
     assert states(store)["k001"] == "wppp"
 
 
+def test_a_view_has_the_names_that_peoples_sql_knows(store: Store, told: Told) -> None:
+    filled(store, told)
+    told.add("k000", attributes={"parcel_id": "17-2"})
+    told.give(store)
+    columns = {"case_number": "key", "parcel_id": "attributes.parcel_id", "auction_date": "date"}
+    assert item_wide.view_sql(store, "auctions", view="status", columns=columns)[0] == "status"
+    assert item_wide.make_view(store, "auctions", view="status", columns=columns, actor="ann") == "status"
+    read = store.connection.exec_driver_sql
+    last = "SELECT case_number, parcel_id, current_step, error_step FROM status WHERE current_step >= 1 ORDER BY 1"
+    assert [tuple(row) for row in read(last)] == [
+        ("k000", "17-2", 1, None), ("k003", None, 1, None), ("k006", None, 1, None), ("k009", None, 1, None),
+    ]  # fmt: skip
+    assert read("SELECT COUNT(*) FROM status WHERE error_step = 1").scalar() == 2
+    said = select(events.c.message, events.c.actor).where(events.c.kind == "pipeline").order_by(events.c.id.desc())
+    assert tuple(store.connection.execute(said).first() or ()) == ("view status made", "ann")
+    assert item_wide.drop_view(store, "auctions", view="status") == "status"
+    assert item_wide.drop_view(store, "auctions", view="status") is None
+    with store.write() as connection:
+        connection.exec_driver_sql("CREATE VIEW status_mine AS SELECT 1 AS one")
+    for view, column, words in (
+        ("status_mine", "key", "something else called status_mine"),
+        ("runs", "key", "is no name for a view"),
+        ("x; DROP TABLE runs", "key", "is no name for a view"),
+        ("status", "price", "column c: 'price' is none of key, kind"),
+    ):
+        with pytest.raises(item_wide.BadView, match=words):
+            item_wide.make_view(store, "auctions", view=view, columns={"c": column})
+    assert read("SELECT one FROM status_mine").scalar() == 1
+
+
 def test_people_read_views_under_their_own_names(store: Store, told: Told) -> None:
     filled(store, told)
     told.plan("k000", add=["upload 100% 'x'"], group="uploads")
@@ -292,7 +323,7 @@ def test_people_read_views_under_their_own_names(store: Store, told: Told) -> No
     read = store.connection.exec_driver_sql
     wide = read("SELECT * FROM status_auctions ORDER BY key").mappings().all()
     assert [(row["key"], row["current_step"], row["error_step"]) for row in wide[3:6]] == [
-        ("k003", "1", None), ("k004", "0", "scrape"), ("k005", "0", None),
+        ("k003", "1", None), ("k004", "0", "1"), ("k005", "0", None),
     ]  # fmt: skip
     assert wide[3]["step_scrape"] is not None
     assert wide[3]["step_judge"] is None

@@ -11,7 +11,7 @@ from glob import escape, glob
 import click
 
 from statustui.cli import bring
-from statustui.cli.session import NO, OK, Session, Stop, shared, store_errors
+from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared, store_errors
 from statustui.cli.shapes import VERSION
 from statustui.config import display_url, known_stores
 from statustui.journal.locks import holder
@@ -19,6 +19,13 @@ from statustui.places import on_network
 from statustui.urls import without_password
 
 _ROOM = 200 << 20
+
+
+_EPILOG = """\b
+Examples:
+  statustui doctor --cron '0 3 * * * statustui run -- nightly.sh'
+  statustui doctor --recount
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +41,22 @@ class Finding:
 @click.command(
     "doctor",
     short_help="Look for what is wrong with the set-up.",
-    epilog="Example: statustui doctor --cron '0 3 * * * statustui run -- nightly.sh'",
+    epilog=_EPILOG,
 )
 @click.option("--cron", metavar="LINE", help="Test a crontab line in cron's bare environment, without running it.")
+@click.option("--recount", is_flag=True, help="Prove the counters of items equal to counting everything anew.")
+@click.option("--fix", is_flag=True, help="With --recount: make them what counting gives.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @shared
 @click.pass_obj
-def command(session: Session, cron: str | None) -> int:
+def command(session: Session, cron: str | None, recount: bool, fix: bool, yes: bool) -> int:
     """Look at configuration, store, state directory, drainer and terminal; exit status 1 if something is wrong."""
+    if fix and not recount:
+        raise Stop(USAGE, "--fix mends what --recount finds: say both")
+    if recount:
+        from statustui.cli.recounting import show_recount
+
+        return show_recount(session, fix=fix, yes=yes)
     if cron is not None:
         from statustui.cli.cron import report_line
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "retry": "Start runs again as new attempts.",
     "ack": "Acknowledge bad ends, so that they leave 'needs you'.",
     "mark": "Say that a run is lost.",
-    "pipelines": "List pipelines.",
+    "pipelines": "List pipelines, and make a view of one for SQL.",
     "items": "List items, and retry, reset or skip them.",
     "item": "Everything about one item.",
     "verify": "Compare items with the files on disk.",

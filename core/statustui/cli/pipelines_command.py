@@ -1,4 +1,4 @@
-"""``statustui pipelines``: all pipelines, with their items by status."""
+"""``statustui pipelines``: all pipelines, with their items by status; ``pipelines view`` makes one for SQL."""
 
 from datetime import UTC, datetime
 
@@ -7,6 +7,7 @@ import click
 from statustui.cli import figures
 from statustui.cli.itemizing import statistics_object
 from statustui.cli.output import Column, Span
+from statustui.cli.pipelines_view import view
 from statustui.cli.session import OK, Session, shared
 from statustui.cli.shapes import VERSION, time_or_none
 from statustui.model.progress import shown_share
@@ -15,11 +16,21 @@ from statustui.model.status import ItemStatus
 _BAR = 16
 
 
-@click.command("pipelines", short_help="List pipelines.", epilog="Example: statustui pipelines --json")
+_EPILOG = """\b
+Examples:
+  statustui pipelines --json
+  statustui pipelines view auctions
+"""
+
+
+@click.group("pipelines", invoke_without_command=True, short_help="List pipelines; make a view.", epilog=_EPILOG)
 @shared
-@click.pass_obj
-def command(session: Session) -> int:
+@click.pass_context
+def command(context: click.Context) -> int:
     """List pipelines with their items by status; as JSON with the figures of each step."""
+    if context.invoked_subcommand is not None:
+        return OK
+    session = context.ensure_object(Session)
     with session.reading() as store:
         from statustui.store.item_summary import all_pipelines, summary
 
@@ -77,3 +88,6 @@ def command(session: Session) -> int:
         rows,
     )
     return OK
+
+
+command.add_command(view)

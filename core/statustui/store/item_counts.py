@@ -1,10 +1,11 @@
 """Counters of items and steps: folding what writers appended, and proving them by counting everything anew."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from datetime import date as Day
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, BindParameter, Connection, bindparam, delete, func, select
+from sqlalchemy import ARRAY, BigInteger, BindParameter, Connection, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from statustui.model import histogram
@@ -21,6 +22,8 @@ from statustui.store.item_schema import (
     steps,
 )
 from statustui.store.open import Store
+from statustui.store.requests import note_change
+from statustui.store.schema import events
 
 _AT_ONCE = 20_000
 _LOCK = 0x7374_5549_0002
@@ -173,25 +176,43 @@ def _stored_durations(connection: Connection, sums: Sums) -> dict[Place, bytes]:
 def recount(store: Store, *, fix: bool = False) -> list[Difference]:
     """Count everything anew and compare; with *fix* the counters are made what counting gives.
 
-    What changes meanwhile is not in the way: on PostgreSQL one snapshot is looked at, on SQLite nobody else writes.
+    What changes meanwhile is not in the way: one snapshot is looked at. Only mending holds others up (SQLite).
 
     Returns:
         The counters that differed.
     """
+    if not fix:
+        with store.read() as connection:
+            _take_time(store, connection)
+            return _compare(connection, _stored(connection), counted(connection))
     with store.write() as connection:
         if store.dialect == "postgresql":
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            if fix:
-                # Waits until nobody folds; only the first question after it takes the snapshot.
-                connection.exec_driver_sql("LOCK TABLE step_totals IN SHARE ROW EXCLUSIVE MODE")
+            # Waits until nobody folds; only the first question after it takes the snapshot.
+            connection.exec_driver_sql("LOCK TABLE step_totals IN SHARE ROW EXCLUSIVE MODE")
+            _take_time(store, connection)
         found = counted(connection)
-        stored = _stored(connection)
-        different = _compare(connection, stored, found)
-        if fix and different:
+        different = _compare(connection, _stored(connection), found)
+        if different:
             for table in (step_deltas, step_counts, step_totals, item_counts):
                 connection.execute(delete(table))
             write(connection, found)
         return different
+
+
+def _take_time(store: Store, connection: Connection) -> None:
+    if store.dialect == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
+def note_recount(store: Store, number: int, actor: str) -> None:
+    """Write into the trail that so many counters were mended, and by whom."""
+    with store.write() as connection:
+        message = f"doctor --recount --fix: {number} counters mended"
+        connection.execute(
+            insert(events), {"at": datetime.now(UTC), "kind": "recount", "message": message, "actor": actor}
+        )
+        note_change(connection)
 
 
 def counted(connection: Connection) -> Sums:
@@ -220,7 +241,8 @@ def counted(connection: Connection) -> Sums:
         .where(item_steps.c.status == "completed", item_steps.c.duration_s.is_not(None))
         .where(func.substr(items.c.states, steps.c.slot + 1, 1) == "c")
     )
-    for pipeline, kind, day, step, seconds in connection.execute(timed):
+    # Not all at once: there may be millions.
+    for pipeline, kind, day, step, seconds in connection.execute(timed, execution_options={"yield_per": _AT_ONCE}):
         us = round(seconds * 1e6)
         lanes = {histogram.bucket(us / 1e6): 1}
         for period in periods(day):

@@ -153,7 +153,7 @@ class Sqlite:
             " WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'"
         ).fetchall()
         for kind, name in found:
-            if kind != "view" or (name not in VIEWS and not name.startswith("status_")):
+            if kind != "view" or (name not in VIEWS and not f"{name}_".startswith("status_")):
                 raise NotOurStore(f"{self.path} has a {kind} {name!r} that is not statustui's: drop it to go on")
 
     def stamp(self, connection: Connection, version: int) -> None:
