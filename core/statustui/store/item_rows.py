@@ -13,7 +13,12 @@ from statustui.model.times import from_epoch, to_epoch
 from statustui.store import item_schema
 
 ITEM = tuple(column.name for column in item_schema.items.columns)
-CELL = tuple(column.name for column in item_schema.item_steps.columns)
+CELL = (
+    "item", "step", "status", "ready", "number", "fence", "owner", "claimed_at", "lease_until", "metadata",
+    "updated_at", "history", "progress", "attempt", "started_at", "completed_at", "duration_s", "error", "fingerprint",
+    "permanent", "reason", "run_id", "input_hash",
+)  # fmt: skip
+_NO_ATTEMPT = (None, None, None, None, None, None, None, False, None, None, None)
 STEP = tuple(column.name for column in item_schema.steps.columns if column.name != "id")
 EVENT = ("at", "pipeline", "item", "step", "kind", "status", "message", "detail", "actor", "task_id")
 _ERROR_KEPT = 4096
@@ -139,24 +144,17 @@ def cell(row: RowMapping, known: KnownStep) -> Cell:
 def cell_row(item: int, one: Cell) -> tuple[Any, ...]:
     """Values for a row of ``item_steps``, in the order of ``CELL``."""
     seen = one.seen
-    current = seen.current if seen.status is not ItemStatus.PENDING else None
-    values: dict[str, Any] = {}
-    if current is not None:
-        values = {
-            "progress": current.progress, "attempt": current.id, "duration_s": current.duration_s,
-            "started_at": from_epoch(current.started_at) if current.begun else None,
-            "completed_at": _time(current.ended_at), "error": current.error, "permanent": current.permanent,
-            "reason": current.reason, "run_id": current.run_id, "input_hash": current.input_hash,
-            "fingerprint": one.fingerprint,
-        }  # fmt: skip
-    values |= {
-        "item": item, "step": one.known.id, "status": seen.status.value, "ready": one.ready, "number": seen.tries,
-        "fence": one.fence, "owner": one.owner, "lease_until": _time(one.lease_until),
-        "claimed_at": _time(one.claimed_at), "metadata": dict(seen.metadata) or None,
-        "updated_at": from_epoch(one.updated_at), "history": _history(one.state, current),
-    }  # fmt: skip
-    values.setdefault("permanent", False)
-    return tuple(map(values.get, CELL))
+    now = seen.current if seen.status is not ItemStatus.PENDING else None
+    told: tuple[Any, ...] = _NO_ATTEMPT
+    if now is not None:
+        told = (
+            now.progress, now.id, from_epoch(now.order[0]) if now.begun else None, _time(now.ended_at), now.duration_s,
+            now.error, one.fingerprint, now.permanent, now.reason, now.run_id, now.input_hash,
+        )  # fmt: skip
+    return (
+        item, one.known.id, seen.status.value, one.ready, seen.tries, one.fence, one.owner, _time(one.claimed_at),
+        _time(one.lease_until), seen.metadata or None, from_epoch(one.updated_at), _history(one.state, now), *told,
+    )  # fmt: skip
 
 
 def _history(state: StepState, current: Attempt | None) -> dict[str, Any] | None:
