@@ -125,10 +125,16 @@ def test_retry_takes_what_may_be_tried_again_and_says_what_happens_next(files: P
     found = told("items", "retry", "--yes")
     assert found["changed"] == [{"key": "f5", "step": "parse"}]
     assert found["left"] == [{"key": "f4", "step": "parse", "permanent": True}]
-    assert found["next"] == ("1 of 2 pending, 1 permanent; no worker at step 3.5: start the program that resumes files")
+    assert found["next"] == (
+        "1 of 2 pending, 1 permanent (--force takes these, too);"
+        " no worker at step 3.5: start the program that resumes files"
+    )
     assert files.can_start("f5", "parse")
     assert any(event.kind == "step.retry" and event.actor for event in files.history("f5"))
-    assert "1 of 1 would be pending" not in said("items", "retry", "f4", "--yes", code=1)
+    assert said("items", "retry", "f4", "--yes", code=1).splitlines()[-1] == (
+        "0 of 1 pending, 1 permanent (--force takes these, too)"
+    )
+    assert "1 would be pending" in said("items", "retry", "f4", "--force", "--dry-run")
     assert "1 pending" in said("items", "retry", "f4", "--force", "--yes")
     assert "nothing that has failed matches" in refused("items", "retry", "--yes", code=1)
 

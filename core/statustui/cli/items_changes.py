@@ -286,6 +286,8 @@ def _next(
         told += f", {len(left) - permanent:,} exhausted"
     if permanent:
         told += f", {permanent:,} permanent"
+    if left:
+        told += " (--force takes these, too)"
     if what == "skip" or not done:
         return told
     idle = _idle(store, info, {step for _, step in done}, run_id)

@@ -23,7 +23,12 @@ Examples:
 """
 
 
-@click.group("pipelines", invoke_without_command=True, short_help="List pipelines; make a view.", epilog=_EPILOG)
+@click.group(
+    "pipelines",
+    invoke_without_command=True,
+    short_help="List pipelines, and make a view of one for SQL.",
+    epilog=_EPILOG,
+)
 @shared
 @click.pass_context
 def command(context: click.Context) -> int:
