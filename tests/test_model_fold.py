@@ -4,7 +4,7 @@ import copy
 from dataclasses import fields
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from statustui.model.fold import fold, fold_count, fold_death, fold_slot, new_run
@@ -245,7 +245,11 @@ def hand_over(store: Store, journal: Journal, upto: int, acked: int = 0) -> None
     apply(store, Batch(host=HOST, journals=(batch,)))
 
 
+_START: Facts = [{"k": "run.start", "task": "A"}, *[{"k": "sub.start", "n": 1, "name": "s", "total": 10}] * 3]
+
+
 @settings(max_examples=15, deadline=None)
+@example(facts=[*_START, {"k": "sub.start", "n": 1, "announced": True}, _START[1]], cuts=[3, 6], forget=True)
 @given(facts=program(), cuts=st.lists(st.integers(1, 15), max_size=4), forget=st.booleans())
 def test_any_crash_point_and_repetition_gives_the_rows_of_one_go(facts: Facts, cuts: list[int], forget: bool) -> None:
     import tempfile
