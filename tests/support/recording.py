@@ -62,16 +62,19 @@ class Recorded:
         return sum(sub.status in ("completed", "skipped") for sub in self.leaves)
 
 
-def recorded(state: Path) -> dict[str, Recorded]:
-    """All runs below a state directory by their run_id, counts of all writers added up."""
+def recorded(state: Path, *, joined: bool = False) -> dict[str, Recorded]:
+    """All runs below a state directory by their run_id, counts of all writers added up.
+
+    With *joined*, a run may have two starts and ends: those of its wrapper, and of the program that joined it.
+    """
     runs: dict[str, Recorded] = {}
     for spool in state.glob("spool/*/*/*"):
         for journal in list_journals(str(spool)):
-            _add(runs, spool, journal)
+            _add(runs, spool, journal, joined)
     return runs
 
 
-def _add(runs: dict[str, Recorded], spool: Path, journal: str) -> None:
+def _add(runs: dict[str, Recorded], spool: Path, journal: str, joined: bool) -> None:
     counted: dict[tuple[str, int], int] = {}
     cells = read_counts(f"{spool}/{journal}.counts")
     slot = read_slot(f"{spool}/{journal}.slot") or {}
@@ -83,7 +86,7 @@ def _add(runs: dict[str, Recorded], spool: Path, journal: str) -> None:
             continue
         run_id = str(record["run"])
         run = runs.setdefault(run_id, Recorded())
-        _apply(run, record)
+        _apply(run, record, joined)
         key = (run_id, int(record.get("n", 0)))
         if record["k"] == "sub.end":
             ended.add(key)
@@ -107,13 +110,13 @@ def _add(runs: dict[str, Recorded], spool: Path, journal: str) -> None:
         runs[run_id].subs.setdefault(number, Sub()).complete += complete
 
 
-def _apply(run: Recorded, record: dict[str, Any]) -> None:
+def _apply(run: Recorded, record: dict[str, Any], joined: bool) -> None:
     kind = record["k"]
     if kind == "run.start":
-        run.start = record
+        run.start = record if not joined else {**record, **run.start}
     elif kind == "run.end":
-        assert not run.end, "ended twice"
-        run.end = record
+        assert joined or not run.end, "ended twice"
+        run.end = record if not joined else {**run.end, **record}
     elif kind == "run.info":
         run.info.update(record)
     elif kind == "event":

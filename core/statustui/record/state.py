@@ -16,6 +16,7 @@ from statustui.record import border, context
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -31,6 +32,8 @@ _RESTART_IN_HOOK = sys.version_info < (3, 12)  # later versions warn at a fork w
 
 sessions: dict[tuple[str, str], "Session"] = {}
 """By (spool, role of a first writer); a program that writes to one store has one."""
+watchers: "list[Callable[[], None]]" = []
+"""Called before progress is shown: they read what other libraries count."""
 _timer: "_Timer | None" = None
 signals: "ModuleType | None" = None
 """The module of that name, once a run has begun: a fork must not import."""
@@ -111,6 +114,8 @@ class Session:
 
     def show(self) -> None:
         """Write the progress into the slot, if it has changed."""
+        for watch in watchers:
+            watch()
         shown: dict[str, Any] = {}
         for sub in tuple(self.open.values()):
             entry = sub._progress()

@@ -1,0 +1,134 @@
+"""Progress bars of other libraries as subtasks of the run: what the hooks for tqdm and rich share.
+
+A bar is read, never told: twice a second, when another bar begins or ends, and at its own end. So it costs the loop
+that it counts nothing. What becomes of it is said in :mod:`statustui.contrib.levels`.
+"""
+
+import _thread
+import os
+
+from statustui.contrib import levels
+from statustui.contrib.levels import Bar
+from statustui.model import values
+from statustui.record import begin as beginning
+from statustui.record import border, join, state
+from statustui.record.run import Run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from statustui.contrib.levels import Reading
+
+_WAIT_S = 0.02
+
+
+class _Guard:
+    """Holds the lock for a change of the bars, and keeps what fails in it from the program (P1, P2)."""
+
+    def __init__(self) -> None:
+        self.lock = _thread.RLock()  # of the same thread: the collector may close a bar while one begins
+
+    def __enter__(self) -> bool:
+        if self.lock.acquire(timeout=_WAIT_S):
+            return True
+        border.swallow(TimeoutError("other threads are changing the bars"), "progress bar")
+        return False
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        try:
+            self.lock.release()
+        except RuntimeError:
+            return error is None  # it was not had
+        if isinstance(error, Exception):
+            border.swallow(error, "progress bar")
+            return True
+        return False
+
+
+_guard = _Guard()
+_inherited = False
+"""True in a forked worker whose parent had a bar open: it works for that one."""
+
+
+def active() -> Run | None:
+    """The run that a hook records in: the open one, else that of the wrapper which started this program; or None."""
+    run = beginning.current()
+    if run is None and join.offered():
+        run = Run({}).start()
+        run._shared = True  # it is the program's, whatever thread saw the first bar
+    return run if run else None
+
+
+def begin(read: "Callable[[], Reading]", name: str, unit: str | None = None, *, loops: bool = False) -> "Bar | None":
+    """A bar has begun.
+
+    Args:
+        read: tells how far it is; called from any thread, cheap, may raise.
+        name: what it counts, as its own library shows it.
+        unit: what the items are.
+        loops: it is a ``for`` loop under way: what begins before its next item is inside it.
+
+    Returns:
+        The bar, to be ended by :func:`end`; None where nothing is recorded.
+    """
+    with _guard as held:
+        if not held:
+            return None
+        run = active()
+        if run is None or _inherited:
+            return None
+        bar = Bar(run, read, values.name(name).strip(), unit)
+        bar.loops = loops
+        _watch()
+        levels.place(bar)
+        return bar
+    return None
+
+
+def restart(bar: Bar) -> None:
+    """*bar* begins anew with the same object (``reset``)."""
+    with _guard as held:
+        if held:
+            levels.again(bar)
+
+
+def end(bar: Bar, error: BaseException | None = None, *, broken: bool = False) -> None:
+    """*bar* has ended; later calls change nothing.
+
+    Args:
+        bar: what :func:`begin` gave.
+        error: what ended it.
+        broken: an exception ended it that is not known here.
+    """
+    with _guard as held:
+        if held and not bar.ended:
+            levels.end(bar, error, broken)
+
+
+def _watch() -> None:
+    if look not in state.watchers:
+        state.watchers.append(look)
+        os.register_at_fork(after_in_child=_forked)
+
+
+def look() -> None:
+    """Bring all open bars up to date; called by the timer before progress is shown."""
+    if levels.opened and _guard.lock.acquire(False):
+        try:
+            for bar in tuple(levels.opened):
+                levels.look(bar)
+        finally:
+            _guard.lock.release()
+
+
+def _forked() -> None:
+    """In a forked child: the bars are the parent's."""
+    global _inherited
+    _guard.lock = _thread.RLock()
+    _inherited = _inherited or bool(levels.opened)
+    for bar in levels.opened:
+        for one in (bar, *bar.inners, *bar.others):
+            one.ended = True
+    levels.opened.clear()
+    levels.forget()
