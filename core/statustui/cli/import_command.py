@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statustui.cli.changing import change_options
+from statustui.cli.import_history import csv_command, json_command
 from statustui.cli.session import NO, OK, USAGE, NoStoreYet, Session, Stop, shared
 from statustui.cli.shapes import VERSION
 
@@ -29,10 +30,18 @@ _COLUMNS = ("item", "step", "status", "at", "message", "detail", "task_id")
 @click.group(
     "import",
     short_help="Bring in what another system has recorded.",
-    epilog="Example: statustui import events old_log.jsonl --pipeline auctions --dry-run",
+    epilog="""\b
+Examples:
+  statustui import csv history.csv --dry-run
+  statustui import events old_log.jsonl --pipeline auctions --dry-run
+""",
 )
 def command() -> None:
     """Bring in what another system has recorded."""
+
+
+command.add_command(csv_command)
+command.add_command(json_command)
 
 
 def _column_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -78,11 +78,12 @@ def runs(store: Store, connection: Connection, run_ids: Iterable[str], *, lock: 
             else:
                 stale.append(number)
     for part in parts(stale):
-        found.update(_read(connection, part))
+        found.update(states_of(connection, part))
     return found
 
 
-def _read(connection: Connection, ids: Sequence[int]) -> dict[str, RunState]:
+def states_of(connection: Connection, ids: Sequence[int]) -> dict[str, RunState]:
+    """States of runs by their numbers, as they are stored; at most 500 of them."""
     details = {row["run"]: row for row in connection.execute(_DETAILS, {"ids": ids}).mappings()}
     subs: dict[int, list[SubState]] = {}
     for row in connection.execute(_SUBS, {"ids": ids}).mappings():

@@ -1,6 +1,6 @@
 """Writing changed states to the store: a few statements for a whole batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
@@ -95,9 +95,7 @@ def runs(connection: Connection, states: Sequence[RunState]) -> None:
     if said:
         connection.execute(insert(events), said)
     _count(states, counters)
-    changes = [{"hour": h, "status": st, "machine": m, "n": n} for (h, st, m), n in sorted(counters.items()) if n]
-    if changes:
-        connection.execute(_COUNTERS[dialect], changes)
+    count(connection, counters)
     for state in states:
         _stored(state)
 
@@ -127,11 +125,23 @@ def _mark_retried(connection: Connection, states: Iterable[RunState]) -> None:
     is a retry of, and a retry may be known before the attempt that it follows.
     """
     changed = [s for s in states if s.dirty == 2]
-    earlier = {s.retry_of for s in changed if s.retry_of}
-    for part in parts([s.run_id for s in changed if not s.rev]):
+    mark_followed(connection, {s.retry_of for s in changed}, [s.run_id for s in changed if not s.rev])
+
+
+def mark_followed(connection: Connection, before: Iterable[str | None], new: Sequence[str]) -> None:
+    """Mark attempts that others follow: *before* by what was just stored, and those of *new* by what was there."""
+    earlier = {run_id for run_id in before if run_id}
+    for part in parts(new):
         earlier.update(connection.execute(_FOLLOWED, {"ids": part}).scalars())
     if earlier:
         connection.execute(_RETRIED, [{"b_retry_of": run_id} for run_id in sorted(earlier)])
+
+
+def count(connection: Connection, counters: Mapping[tuple[int, str, str], int]) -> None:
+    """Add to the counters of runs: (hour of the end, status, machine) → how many more."""
+    changes = [{"hour": h, "status": st, "machine": m, "n": n} for (h, st, m), n in sorted(counters.items()) if n]
+    if changes:
+        connection.execute(_COUNTERS[connection.dialect.name], changes)
 
 
 def _count(states: Iterable[RunState], counters: dict[tuple[int, str, str], int]) -> None:

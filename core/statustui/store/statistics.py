@@ -12,8 +12,10 @@ from statustui.model.times import from_epoch
 from statustui.store.load import parts
 from statustui.store.schema import runs, tasks
 
-_DURATIONS = 50
-_PROFILES = 20
+DURATIONS = 50
+"""Durations and gaps that a task keeps."""
+PROFILES = 20
+"""Time profiles that a task keeps."""
 _CHAIN = 50
 _SUBTASKS = 300
 _TASKS = select(tasks).where(tasks.c.name.in_(bindparam("names", expanding=True))).order_by(tasks.c.name)
@@ -36,7 +38,7 @@ _RESOLVE_TASK = (
     .values(_SETTLE)
 )
 _RESOLVE_RUN = update(runs).where(runs.c.run_id == bindparam("b_run_id")).values(_SETTLE)
-_SUPERSEDE = (
+SUPERSEDE = (
     update(runs)
     .where(runs.c.run_id == bindparam("b_run_id"), runs.c.attention_at.is_not(None))
     .values(attention_at=None, rev=runs.c.rev + 1)
@@ -61,7 +63,12 @@ Task = dict[str, Any]
 
 def load_tasks(connection: Connection, states: Iterable[RunState], now: float, *, lock: bool) -> dict[str, Task]:
     """Rows of the tasks whose runs began or ended in this batch, made where missing and locked in one order."""
-    names = sorted({s.task for s in states if s.task != UNKNOWN_TASK})
+    return load_named(connection, {s.task for s in states if s.task != UNKNOWN_TASK}, now, lock=lock)
+
+
+def load_named(connection: Connection, wanted: Iterable[str], now: float, *, lock: bool) -> dict[str, Task]:
+    """Rows of these tasks, made where missing and locked in one order."""
+    names = sorted(wanted)
     statement = _TASKS.with_for_update() if lock else _TASKS
 
     def read(wanted: Sequence[str]) -> dict[str, Task]:
@@ -128,9 +135,9 @@ def _ended(task: Task, state: RunState) -> None:
     if task["good_started_at"] is None or started > task["good_started_at"]:
         task["good_started_at"] = started
     task["expected_subtasks"] = state.leaves or None
-    task["durations"] = [round(state.duration_s or 0.0, 3), *(task["durations"] or [])][:_DURATIONS]
-    task["gaps"] = [longest_gap(state), *(task["gaps"] or [])][:_DURATIONS]
-    task["profiles"] = [profile(state), *(task["profiles"] or [])][:_PROFILES]
+    task["durations"] = [round(state.duration_s or 0.0, 3), *(task["durations"] or [])][:DURATIONS]
+    task["gaps"] = [longest_gap(state), *(task["gaps"] or [])][:DURATIONS]
+    task["profiles"] = [profile(state), *(task["profiles"] or [])][:PROFILES]
 
 
 def longest_gap(state: RunState) -> float:
@@ -173,28 +180,36 @@ def update_attention(connection: Connection, states: Iterable[RunState]) -> None
         if state.counted is not None:
             continue
         if state.status.bad and state.retry_of is not None:
-            connection.execute(_SUPERSEDE, {"b_run_id": state.retry_of})
+            connection.execute(SUPERSEDE, {"b_run_id": state.retry_of})
         if state.status.bad and state.wrapped and not state.leaves:
             connection.execute(_ONLY_CHILD, {"b_parent": state.run_id})
         if state.status is not RunStatus.FINISHED:
             continue
         connection.execute(_RESOLVE_TASK, {"b_task": state.task, "b_started": from_epoch(state.started_at)})
-        before = state.retry_of
-        for _ in range(_CHAIN):
-            if before is None:
-                break
-            connection.execute(_RESOLVE_RUN, {"b_run_id": before})
-            before = connection.execute(_BEFORE, {"run_id": before}).scalar()
+        resolve_chain(connection, state.retry_of)
 
 
-def save(connection: Connection, states: Sequence[RunState], known: Mapping[str, Task]) -> None:
-    """Store what these runs (just stored themselves) change in their tasks, and settle earlier bad ends."""
-    changed = update_tasks(states, known)
+def resolve_chain(connection: Connection, before: str | None) -> None:
+    """A good end makes the attempts before it good: *before* (a run_id), and those that it follows."""
+    for _ in range(_CHAIN):
+        if before is None:
+            break
+        connection.execute(_RESOLVE_RUN, {"b_run_id": before})
+        before = connection.execute(_BEFORE, {"run_id": before}).scalar()
+
+
+def store_tasks(connection: Connection, changed: Mapping[str, Task]) -> None:
+    """Store rows of tasks that changed."""
     if changed:
         connection.execute(
             _UPDATE,
             [{name: task[name] for name in _NAMES} | {"b_name": key} for key, task in sorted(changed.items())],
         )
+
+
+def save(connection: Connection, states: Sequence[RunState], known: Mapping[str, Task]) -> None:
+    """Store what these runs (just stored themselves) change in their tasks, and settle earlier bad ends."""
+    store_tasks(connection, update_tasks(states, known))
     renamed = [{"b_run": s.id, "b_task": s.task} for s in states if s.task_rank == 3 and s.status.open]
     if renamed:
         connection.execute(_FORGET, renamed)
