@@ -1,6 +1,7 @@
 """Stores that are damaged, replaced, cut off or stalled under a working drainer: nothing is lost, nothing doubled."""
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -18,9 +19,11 @@ import pytest
 from statustui import config
 from statustui.model.status import RunStatus
 from statustui.store import reads
+from statustui.store.open import open_store
 from support import pg
 from support.drained import drainer, started, status, viewer
 from support.processes import python, until
+from support.stores import Journal, give
 
 WAITS = """
 import sys, statustui
@@ -199,11 +202,14 @@ class Proxy:
 
     def __init__(self, target: Callable[[], socket.socket]) -> None:
         self._target = target
+        self.told: Callable[[bytes], bytes] = bytes
+        """What becomes of the server's answers."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.passing = threading.Event()
         self.passing.set()
         self._open: list[socket.socket] = []
+        self._theirs: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -212,6 +218,7 @@ class Proxy:
                 ours, _ = self._listener.accept()
                 theirs = self._target()
                 self._open += [ours, theirs]
+                self._theirs.append(theirs)
                 for one, other in ((ours, theirs), (theirs, ours)):
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
@@ -219,7 +226,7 @@ class Proxy:
         with suppress(OSError):
             while data := one.recv(65536):
                 if self.passing.is_set():
-                    other.sendall(data)
+                    other.sendall(data if other in self._theirs else self.told(data))
 
     def close(self) -> None:
         for one in (self._listener, *self._open):
@@ -267,6 +274,22 @@ def test_a_connection_that_stalls_although_acknowledged_is_given_up(
             proxy.passing.set()
             until(lambda: status(pg_url) is RunStatus.FINISHED, timeout=10)
             assert time.monotonic() - stalled < 25
+
+
+@pytest.mark.pg
+@pytest.mark.parametrize("pooled", [False, True])
+def test_statements_are_prepared_only_where_no_pooler_is_in_between(pg_url: str, pooled: bool) -> None:
+    def pooler(data: bytes) -> bytes:
+        """Another number of the process, as a pooler tells: message K, of 12 bytes."""
+        return re.sub(rb"K\x00\x00\x00\x0c....", b"K\x00\x00\x00\x0c\x7f\x00\x00\x01", data, flags=re.DOTALL)
+
+    with proxied(pg_url) as (proxy, url):
+        proxy.told = pooler if pooled else bytes
+        with open_store(url) as store:
+            for _ in range(6):
+                give(store, Journal(), beat=True)
+            prepared = store.connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar_one()
+    assert bool(prepared) is not pooled
 
 
 def _log(spool: str) -> str:
