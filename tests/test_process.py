@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,35 @@ def test_an_orphan_of_a_group_stays_with_its_leader() -> None:
         if _parent(orphan) != 1:
             pytest.skip("orphans go to a subreaper here, not to pid 1")
         assert tree.sample({"a": (process.pid, None)})["a"].processes == 2
+
+
+GROWING = """
+import subprocess, sys
+print(flush=True)
+for _ in sys.stdin:
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    print(flush=True)
+"""
+
+
+@linux
+def test_a_sampler_passes_over_strangers_and_still_sees_new_children_and_new_roots() -> None:
+    with python(GROWING) as process, sleeper() as other:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        sampler = tree.Sampler()
+        roots: dict[Hashable, tuple[int, int | None]] = {"a": (process.pid, None)}
+        sizes = [sampler.sample(roots)["a"].processes]
+        for _ in range(2):
+            process.stdin.write(b"one more\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            sizes.append(sampler.sample(roots)["a"].processes)
+        assert sizes == [1, 2, 3]
+        # Seen as a stranger until now.
+        found = sampler.sample({**roots, "b": (other.pid, None)})
+        assert {key: sample.processes for key, sample in found.items()} == {"a": 3, "b": 1}
 
 
 def test_roots_that_ended_are_left_out() -> None:

@@ -153,8 +153,9 @@ class StoreSource:
         from statustui.process.tree import Sampler
 
         if self._sampler is None:
-            self._sampler = Sampler()
-        roots = self._roots(snapshot.running)
+            # I/O and connections are the drainer's to measure.
+            self._sampler = Sampler(costly=False)
+        roots = self._local(snapshot.running)
         if not roots:
             return {}
         return {
@@ -164,12 +165,13 @@ class StoreSource:
 
     def processes(self, run: Run) -> tuple[Process, ...]:
         """The process tree of *run*, parents before children."""
+        from statustui.process.identity import start_tick
         from statustui.process.tree import describe
 
-        root = self._roots((run,)).get(run.run_id)
-        if root is None:
+        pid, start = self._local((run,)).get(run.run_id, (0, None))
+        if start is None or start_tick(pid) != start:
             return ()
-        infos = describe(root[0])
+        infos = describe(pid)
         at = time.monotonic()
         before, since = self._cpu, at - self._cpu_at
         self._cpu, self._cpu_at = {info.pid: info.cpu_s for info in infos}, at
@@ -196,19 +198,16 @@ class StoreSource:
             raise Lost("store closed", "the store is not open")
         return self._store
 
-    def _roots(self, runs: tuple[Run, ...]) -> dict[Hashable, tuple[int, int | None]]:
-        """(pid, start tick) of the runs that live here: a pid from a store is believed only with its proof."""
+    def _local(self, runs: tuple[Run, ...]) -> dict[Hashable, tuple[int, int | None]]:
+        """(pid, start tick) of the runs that began here: a pid from a store counts only with its proof, the tick."""
         from statustui import config
-        from statustui.process.identity import start_tick
 
         boot, space = config.boot_id(), config.pid_namespace()
-        out: dict[Hashable, tuple[int, int | None]] = {}
-        for run in runs:
-            if run.pid is None or run.start_tick is None or run.boot_id != boot or run.pid_ns != space:
-                continue
-            if start_tick(run.pid) == run.start_tick:
-                out[run.run_id] = (run.pid, run.start_tick)
-        return out
+        return {
+            run.run_id: (run.pid, run.start_tick)
+            for run in runs
+            if run.pid is not None and run.start_tick is not None and run.boot_id == boot and run.pid_ns == space
+        }
 
     def _guard(self, call: Callable[[], T]) -> T:
         """Turn every way in which a store can be gone into one `Lost`."""

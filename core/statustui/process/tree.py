@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Container, Hashable, Mapping
 from dataclasses import dataclass
 
 from statustui.process import details, portable
@@ -12,6 +12,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _DETAIL_BUDGET = 64
 _DETAIL_EVERY_S = 14.0
+_ALL_EVERY_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +55,18 @@ class ProcessInfo:
 
 
 class Sampler:
-    """Samples any number of trees in one pass, and keeps what the next sample needs."""
+    """Samples any number of trees in one pass, and keeps what the next sample needs.
 
-    def __init__(self) -> None:
+    Args:
+        costly: Read I/O, connections and the root's own high-water mark too, a few trees in each pass.
+    """
+
+    def __init__(self, *, costly: bool = True) -> None:
+        self._costly = costly
         self._seen: dict[Hashable, _Before] = {}
+        self._roots: dict[Hashable, tuple[int, int | None]] = {}
+        self._strangers: set[str] = set()
+        self._all_at = float("-inf")
 
     def sample(self, roots: Mapping[Hashable, tuple[int, int | None]]) -> dict[Hashable, TreeSample]:
         """Sample trees.
@@ -75,7 +84,7 @@ class Sampler:
         if not LINUX:
             return self._sample_portable(roots)
         now = time.monotonic()
-        table = read_table()
+        table = self._look(roots, now)
         children = _children(table)
         found: dict[Hashable, TreeSample] = {}
         trees: dict[Hashable, list[int]] = {}
@@ -85,10 +94,25 @@ class Sampler:
                 self._seen.pop(key, None)
                 continue
             trees[key] = _tree(pid, children)
-        self._refresh_details(trees, now)
+            self._seen.setdefault(key, _Before())
+        self._strangers.update(map(str, table.keys() - {pid for tree in trees.values() for pid in tree}))
+        if self._costly:
+            self._refresh_details(trees, now)
         for key, members in trees.items():
             found[key] = self._one(key, members, table, now)
         return found
+
+    def _look(self, roots: Mapping[Hashable, tuple[int, int | None]], now: float) -> dict[int, Stat]:
+        """The processes that may belong to a tree: on a host of thousands, most have been seen to belong to none.
+
+        What is no member seldom becomes one later (by its number being used again), so all are read now and then, and
+        whenever there is a new root.
+        """
+        if now - self._all_at >= _ALL_EVERY_S or roots.items() - self._roots.items():
+            self._all_at = now
+            self._strangers.clear()
+        self._roots = dict(roots)
+        return read_table(self._strangers)
 
     def _one(self, key: Hashable, members: list[int], table: Mapping[int, Stat], now: float) -> TreeSample:
         ticks = sum(table[pid].cpu_ticks for pid in members)
@@ -120,8 +144,6 @@ class Sampler:
 
         They cost ten times what ``stat`` costs, so each pass looks at a bounded number of processes.
         """
-        for key in trees:
-            self._seen.setdefault(key, _Before())
         due = sorted(
             (key for key in trees if now - self._seen[key].details_at >= _DETAIL_EVERY_S),
             key=lambda key: self._seen[key].details_at,
@@ -193,6 +215,15 @@ def members(*roots: int) -> list[tuple[int, int]]:
     return list(found.items())
 
 
+def trees(*roots: int) -> dict[int, list[tuple[int, int]]]:
+    """(pid, start tick) of each living root and its descendants, parents before children, by root."""
+    if not LINUX:
+        return {root: portable.members(root) for root in roots}
+    table = read_table()
+    children = _children(table)
+    return {root: [(pid, table[pid].start) for pid in _tree(root, children)] for root in roots if root in table}
+
+
 def describe(pid: int) -> list[ProcessInfo]:
     """The living processes of one tree, parents before children; empty when the root has ended."""
     if not LINUX:
@@ -227,23 +258,28 @@ def describe(pid: int) -> list[ProcessInfo]:
     return result
 
 
-def read_table() -> dict[int, Stat]:
-    """``stat`` of every process that can be seen, by pid."""
+def read_table(without: Container[str] = ()) -> dict[int, Stat]:
+    """``stat`` of every process that can be seen, by pid; of those in *without* it is not read."""
     table = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            fd = os.open(f"/proc/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            stat = parse_stat(os.read(fd, 4096))
-        except OSError:
-            stat = None
-        os.close(fd)
-        if stat is not None:
-            table[int(name)] = stat
+    # Relative to the directory, and without a context for each file: this is done a thousand times.
+    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in os.listdir(proc):
+            if not name.isdigit() or name in without:
+                continue
+            try:
+                fd = os.open(f"{name}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+            except OSError:
+                continue
+            try:
+                stat = parse_stat(os.read(fd, 1024))
+            except OSError:
+                stat = None
+            os.close(fd)
+            if stat is not None:
+                table[int(name)] = stat
+    finally:
+        os.close(proc)
     return table
 
 
