@@ -213,10 +213,10 @@ class MonitorScreen(ActingScreen):
         sheet = self.query_one("#empty", Sheet)
         empty = frame is None or not (frame.snapshot.total_runs or frame.snapshot.running or frame.board.pipelines)
         sheet.display = empty
-        for part in ("#needs-title", "#needs", "#running-title", "#running"):
-            self.query_one(part).display = not empty
-        self.query_one(PipelinesPart).display = not empty
         if empty:
+            for part in ("#needs-title", "#needs", "#running-title", "#running"):
+                self.query_one(part).display = False
+            self.query_one(PipelinesPart).display = False
             if frame is not None or self.missing:
                 sheet.show(empty_page(monitor.store_name, self.others, ascii_only=monitor.ascii_only))
             else:
