@@ -6,6 +6,7 @@ that it counts nothing. What becomes of it is said in :mod:`statustui.contrib.le
 
 import _thread
 import os
+import sys
 
 from statustui.contrib import levels
 from statustui.contrib.levels import Bar
@@ -13,10 +14,12 @@ from statustui.model import values
 from statustui.record import begin as beginning
 from statustui.record import border, join, state
 from statustui.record.run import Run
+from statustui.record.track import _how_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from statustui.contrib.levels import Reading
 
@@ -104,6 +107,38 @@ def end(bar: Bar, error: BaseException | None = None, *, broken: bool = False) -
     with _guard as held:
         if held and not bar.ended:
             levels.end(bar, error, broken)
+
+
+def park(bar: Bar, *, shown: bool) -> None:
+    """The display of *bar* was taken from the screen for a while, or is shown again."""
+    with _guard as held:
+        if held:
+            levels.park(bar, shown=shown)
+
+
+def close(bar: Bar, frame: "FrameType | None", package: str, *, known: BaseException | None = None) -> None:
+    """End *bar* as the exception says that is being handled now, if any.
+
+    Args:
+        bar: what :func:`begin` gave.
+        frame: that of the library which called; where its generator was dropped, the loop stands further out.
+        package: name of the library.
+        known: an exception that was being handled before *bar* began: it has not ended it.
+    """
+    error = sys.exc_info()[1]
+    if error is None or error is known or isinstance(error, StopIteration | StopAsyncIteration):
+        end(bar)
+    elif isinstance(error, GeneratorExit):
+        end(bar, broken=dropped(frame, package))
+    else:
+        end(bar, error)
+
+
+def dropped(frame: "FrameType | None", package: str) -> bool:
+    """True where the loop that has dropped a generator of *package* was left by an exception."""
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+        frame = frame.f_back
+    return frame is not None and _how_left(frame) == "error"
 
 
 def _watch() -> None:

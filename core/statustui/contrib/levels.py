@@ -32,6 +32,8 @@ _STRIKES = 2
 _MESSAGE = 1_000
 opened: list["Bar"] = []
 """Open bars that are subtasks (not those inside them), oldest first."""
+_parked: list["Bar"] = []
+"""Open bars whose display is not shown: what begins now is not inside them."""
 
 
 class _Ledger:
@@ -128,6 +130,7 @@ def place(bar: Bar) -> None:
     if bar.run._pending:
         bar.run._settle_pending()  # a loop was left by an exception, and the program goes on
     opened[:] = [one for one in opened if one.run._state == "open"]
+    _parked[:] = [one for one in _parked if one.run._state == "open"]
     mine = [one for one in opened if one.thread == bar.thread and not one.apart and one.run is bar.run]
     if mine:
         enter(mine[-1], bar)
@@ -160,7 +163,7 @@ def _host(run: Run) -> Subtask | None:
     own = current_subtask.get()
     if own is not None and own._run is run and not own._ended:
         return own
-    known = {id(sub) for one in opened for sub in (one.sub, one.leaf) if sub is not None}
+    known = {id(sub) for one in (*opened, *_parked) for sub in (one.sub, one.leaf) if sub is not None}
     ledger = _ledger_of(run)
     if ledger.rest is not None:
         known.add(id(ledger.rest))
@@ -260,7 +263,8 @@ def _decide(outer: Bar) -> None:
         outer.owned
         and not outer.run._foreign
         and total is not None
-        and max(2, done) <= total <= LEVELS
+        and 2 <= total <= LEVELS
+        and done <= 1  # what was done without inner bars was no subtask
         and ledger.begun + total <= MOST
     )
     if outer.split:
@@ -402,10 +406,11 @@ def end(bar: Bar, error: BaseException | None, broken: bool) -> None:
     if bar.outer is not None:
         left(bar)
         return
-    if bar in opened:
+    if bar.sub is not None and bar.run._state == "open":
         look(bar)
-        if bar in opened:
-            opened.remove(bar)
+    for place_ in (opened, _parked):
+        if bar in place_:
+            place_.remove(bar)
     sub, leaf = bar.sub, bar.leaf
     if sub is None or bar.run._state != "open":
         return
@@ -428,6 +433,14 @@ def end(bar: Bar, error: BaseException | None, broken: bool) -> None:
         _freeze(sub)
     if bar.split:
         _tell_total(_ledger_of(bar.run))
+
+
+def park(bar: Bar, *, shown: bool) -> None:
+    """The display of *bar* was taken from the screen, or is shown again."""
+    source, target = (_parked, opened) if shown else (opened, _parked)
+    if bar in source:
+        source.remove(bar)
+        target.append(bar)
 
 
 def again(bar: Bar) -> None:

@@ -15,7 +15,7 @@ from tqdm import std as _std
 from statustui.contrib import bars
 from statustui.model import values
 from statustui.record import border
-from statustui.record.track import _counted, _End, _how_left
+from statustui.record.track import _counted, _End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,21 +110,15 @@ class _Counter:
     def closes(self, meter: Any, frame: "FrameType | None") -> None:
         """``close()`` was called: by the program, or by the end of the loop in *frame*."""
         self.last = self._reading(meter)
-        error = sys.exc_info()[1]
-        if error is None or error is self.error or isinstance(error, StopIteration | StopAsyncIteration):
-            self.end()
-        elif isinstance(error, GeneratorExit):
-            while frame is not None and frame.f_globals.get("__name__", "").startswith("tqdm."):
-                frame = frame.f_back
-            self.end(broken=frame is not None and _how_left(frame) == "error")
-        else:
-            self.end(error)
-
-    def end(self, error: BaseException | None = None, *, broken: bool = False) -> None:
-        """The bar has ended."""
         bar, self.bar = self.bar, None
         if bar is not None:
-            bars.end(bar, error, broken=broken)
+            bars.close(bar, frame, "tqdm", known=self.error)
+
+    def leaves(self, *, broken: bool) -> None:
+        """The loop of a bar that is switched off has ended."""
+        bar, self.bar = self.bar, None
+        if bar is not None:
+            bars.end(bar, broken=broken)
 
 
 class _Loop:
@@ -146,7 +140,7 @@ class _Loop:
         counter = self.counter
         counter.handed = None
         counter.done += handed
-        counter.end(broken=by_error)
+        counter.leaves(broken=by_error)
 
 
 def _plain(desc: object) -> str:
