@@ -70,8 +70,9 @@ def sub_start(state: RunState, record: Record, writer: WriterState, at: float, m
         sub.name = name
     _size(sub, record)
     begins = not record.get("announced")
-    if not begins and not state.planned:
-        state.planned, state.dirty = True, 2  # from now on the whole is known, which every later batch must know too
+    if not begins:
+        if not state.planned:
+            state.planned, state.dirty = True, 2  # from now on the whole is known: every later batch must know it too
     elif sub.status is SubtaskStatus.NOT_STARTED:
         sub.status = SubtaskStatus.RUNNING
         sub.started_at, sub.start_m = at, m
