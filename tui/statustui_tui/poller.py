@@ -25,8 +25,9 @@ LOOK_STILL = 0.5
 """The same while nothing runs."""
 LOOK_BLURRED = 0.5
 """The same while the terminal has lost the focus: it may still be in sight."""
-TICK = 1.0
-"""Least seconds between two frames while progress keeps coming, so that a busy store costs no more to draw."""
+TICK = 0.9
+"""Least seconds between two frames while progress keeps coming, so that a busy store costs no more to draw; with the
+way into the store and onto the screen that makes no more than a second."""
 AHEAD = 3.0
 """Frames for news come early, by at most this many ticks in all, which time makes up for: news that never ends thus
 draws twice as often as progress alone, and no more."""
