@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from statustui.record.join import owner_token
 from support.recording import environment
 
 HEAVY = {"sqlalchemy", "textual", "psutil", "subprocess", "asyncio", "click", "pydantic", "alembic", "watchfiles"}
 
 
-def loaded(*command: str) -> set[str]:
+def loaded(*command: str, **variables: str) -> set[str]:
     """Top-level names of all modules that ``python …`` imports, by the interpreter's own account."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *command],
-        env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True,
+        env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
@@ -51,6 +52,14 @@ def test_a_program_loads_neither_database_nor_terminal(code: str, env: Path, bar
 def test_the_wrapper_is_answered_before_the_command_line_is_loaded(env: Path, bare: set[str]) -> None:
     names = loaded("-m", "statustui", "run", "--", "true")
     assert not names & (HEAVY | {"dataclasses", "typing", "inspect", "logging", "argparse", "tomllib"}) - bare
+
+
+@pytest.mark.parametrize("words", [("event", "x"), ("progress", "1/2"), ("subtask", "x", "--total", "3")])
+def test_a_call_by_any_program_loads_little(words: tuple[str, ...], env: Path, state_dir: Path, bare: set[str]) -> None:
+    token = owner_token("01a2043c-eb20-7c11-9d54-0f6a2bb0c5a1", os.getpid(), None, f"{state_dir}/spool/m/1/s")
+    names = loaded("-m", "statustui", *words, STATUSTUI_OWNER=token)
+    assert not names & (HEAVY | {"dataclasses", "typing", "inspect", "logging", "argparse", "tomllib"}) - bare
+    assert list(state_dir.glob("spool/m/1/s/*.jsonl")), "it was recorded"
 
 
 def test_help_loads_the_command_line_and_no_more(env: Path, bare: set[str]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from benchmarks.harness import Line, interleaved, ms, wall
 
@@ -29,7 +30,7 @@ def lines() -> list[Line]:
                 raise RuntimeError("the run did not arrive in the store")
             time.sleep(0.1)
         try:
-            return [*_wrapper(python, ours, env), *_viewers(python, ours, env)]
+            return [*_wrapper(python, ours, env), *_calls(python, ours, env), *_viewers(python, ours, env)]
         finally:
             subprocess.run([*ours, "drain", "--stop"], env=env, check=False, capture_output=True)
 
@@ -70,6 +71,37 @@ def _wrapper(python: str, ours: list[str], env: dict[str, str]) -> list[Line]:
             beside=f"true {ms(got['true'])} + bare Python {ms(got['bare'])}",
             ok=whole <= 0.030,
         ),
+    ]
+
+
+def _calls(python: str, ours: list[str], env: dict[str, str]) -> list[Line]:
+    # Each in a run of its own, which a command at the end of it measures from the inside.
+    inside = {
+        "event": [*ours, "event", "loaded 3 files"],
+        "progress": [*ours, "progress", "+1", "--total", "500"],
+        "subtask": [*ours, "subtask", "load"],
+    }
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
+from benchmarks.harness import interleaved, wall
+for name, seconds in interleaved(25, {{"bare": wall([{python!r}, "-c", "pass"]),
+        **{{name: wall(command) for name, command in {inside!r}.items()}}}}).items():
+    print(name, seconds)
+"""
+    done = subprocess.run(
+        [*ours, "run", "--name", "calls", "--", python, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    got = {name: float(seconds) for name, seconds in (line.split() for line in done.stdout.splitlines())}
+    return [
+        Line(
+            what=f"`statustui {name}` inside a run, whole process",
+            budget="≤ 30 ms",
+            figure=ms(got[name]),
+            beside=f"bare Python {ms(got['bare'])}",
+            ok=got[name] <= 0.030,
+        )
+        for name in inside
     ]
 
 

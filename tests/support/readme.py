@@ -5,12 +5,15 @@ from pathlib import Path
 
 import click
 
+from statustui.cli import calls
 from statustui.cli.group import COMMANDS, cli
 from statustui.control.options import HELP
 from statustui_tui import keys
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 _EVERYWHERE = {"--store", "--json", "--no-color", "--help"}
+# Answered before click, so that click knows nothing of their arguments.
+_GIVEN = {"run": "-- CMD…", "event": "MESSAGE…", "progress": "[+N \\| N/M \\| P%]", "subtask": "NAME [-- CMD…]"}
 _SELECTORS = {"--task", "--stage", "--status", "--host", "--user", "--since", "--until"}
 
 
@@ -27,14 +30,15 @@ def commands() -> str:
             assert command is not None
             inner = click.Context(command, info_name=name, parent=context)
             given = " ".join(p for p in command.collect_usage_pieces(inner) if p != "[OPTIONS]").replace("...", "…")
-            given = "-- CMD…" if name == "run" else given.replace("[RUN]", "RUN").replace("|", "\\|")
+            given = _GIVEN[name] if name in _GIVEN else given.replace("[RUN]", "RUN").replace("|", "\\|")
             lines.append(f"| `{' '.join(filter(None, ('statustui', name, given)))}` | {does} | {_options(command)} |")
     return "\n".join(lines)
 
 
 def _options(command: click.Command) -> str:
-    if command.name == "run":
-        names = list(dict.fromkeys(re.findall(r"(?<![a-z])--[a-z-]{2,}", HELP)))
+    text = HELP if command.name == "run" else calls.HELP.get(command.name or "")
+    if text is not None:
+        names = list(dict.fromkeys(re.findall(r"(?<![a-z])--[a-z-]{2,}", text)))
     else:
         names = [param.opts[-1] for param in command.params if isinstance(param, click.Option)]
     names = [name for name in names if name not in _EVERYWHERE]

@@ -1,4 +1,4 @@
-"""The command line. ``run`` and ``--version`` are answered before anything heavy is imported."""
+"""The command line. What runs inside scripts, and ``--version``, is answered before anything heavy is imported."""
 
 import os
 import sys
@@ -21,6 +21,14 @@ def main(argv: list[str] | None = None) -> int:
         status = run(arguments[1:])
         if argv is None:
             # Nothing is left to be done: tearing the interpreter down would only keep the caller waiting.
+            sys.stdout.flush()
+            os._exit(status)
+        return status
+    if arguments[:1] in (["event"], ["progress"], ["subtask"]):
+        from statustui.cli.calls import main as call
+
+        status = call(arguments[0], arguments[1:])
+        if argv is None:
             sys.stdout.flush()
             os._exit(status)
         return status

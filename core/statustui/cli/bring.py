@@ -19,6 +19,8 @@ WORKING_WAIT_S = 0.5
 """Longest wait for one that works already; a program that writes all the time must not hold its readers up."""
 FIRST_WAIT_S = 3.0
 """The same while the store does not exist: its making takes longer."""
+_LINE_FEEDS = 2
+"""Bytes behind the last record that may be its line feed and another: no record is that short."""
 
 
 def spools(settings: Settings) -> Iterator[str]:
@@ -139,4 +141,4 @@ class Asking:
             known = acked(self._store, ends)
         except (StatustuiError, SQLAlchemyError):
             return list(ends)
-        return [journal for journal, end in ends.items() if known.get(journal, 0) < end]
+        return [journal for journal, end in ends.items() if known.get(journal, 0) + _LINE_FEEDS < end]

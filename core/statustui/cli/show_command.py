@@ -14,6 +14,7 @@ from statustui.insight.eta import estimate
 from statustui.insight.marks import by_machine, host_of, marks
 from statustui.insight.needs import reason
 from statustui.model.glyphs import glyph
+from statustui.model.named import shown
 from statustui.model.run import Host, RunDetail, Subtask, TaskStats
 
 _EVENTS = 15
@@ -143,7 +144,7 @@ class _Page:
         if not run.status.bad and not run.error_message:
             return
         out.line()
-        where = " ".join(filter(None, (str(run.error_subtask or ""), run.error_subtask_name)))
+        where = " ".join(filter(None, (shown(run.error_subtask), run.error_subtask_name)))
         out.line((reason(run) or run.status.value, "red"), f"  in {where}" if where else "")
         for text in (detail.error_detail or "").splitlines():
             out.line(f"  {text}")
@@ -178,7 +179,7 @@ class _Page:
             took = ((one.ended_at or self._now) - one.started_at).total_seconds()
         sign = (glyph(one.status, self._out.ascii), figures.colour(one.status))
         name = (one.name, "bold") if one.heading else ("  " if one.parent else "") + one.name
-        return [str(one.number), sign, name, done or figures.percent(one.percent), figures.duration(took),
+        return [shown(one.number), sign, name, done or figures.percent(one.percent), figures.duration(took),
                 one.error or one.message or ""]  # fmt: skip
 
     def _facts(self) -> None:

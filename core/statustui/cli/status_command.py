@@ -18,6 +18,7 @@ from statustui.insight.marks import by_machine, host_of, marks
 from statustui.insight.needs import Group, needs_you, reason
 from statustui.insight.order import one_row_each, ordered
 from statustui.model.glyphs import glyph
+from statustui.model.named import shown
 from statustui.model.run import Host, Run, Snapshot
 from statustui.model.status import Mark, RunStatus
 from statustui.urls import without_password
@@ -268,7 +269,7 @@ def _where(run: Run) -> str:
     """``@ 4 Join counties: `` where a failure happened."""
     if run.error_subtask is None and not run.error_subtask_name:
         return ""
-    return "@" + " ".join(filter(None, (str(run.error_subtask or ""), run.error_subtask_name))) + ": "
+    return "@" + " ".join(filter(None, (shown(run.error_subtask), run.error_subtask_name))) + ": "
 
 
 def now_words(run: Run) -> str:

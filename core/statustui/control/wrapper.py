@@ -103,7 +103,14 @@ class _Wrapper:
                 _complain(f"--env-file {self.options.env_file}: {error.strerror}")
         if self.settings is None:
             return
+        from statustui import config
+        from statustui.journal.identity import start_tick
+        from statustui.record.join import OWNER, SUBTASK, owner_token
+
         self.env[JOIN] = join_token(self.run_id)
+        self.env[OWNER] = owner_token(self.run_id, os.getpid(), start_tick(), config.spool_dir(self.settings))
+        for name in (SUBTASK, "STATUSTUI_CONTEXT"):  # of the run around this one
+            self.env.pop(name, None)
         if self.options.store is not None:
             self.env["STATUSTUI_STORE"] = self.settings.store_url
 
@@ -150,7 +157,7 @@ class _Wrapper:
         from statustui.control.report import Origin
 
         attempt, join = self.origin_env
-        parent = join.partition(":")[0] or None
+        parent = join.partition(":")[0] or _around()
         parts = attempt.split(":")
         if len(parts) == 3 and parts[0] == self.run_id and parts[1].isdigit():
             return Origin(self.run_id, int(parts[1]), parts[2], parent)
@@ -167,6 +174,14 @@ class _Wrapper:
             recorded[0].launched(self.env, recorded[1])
             recorded[0].close()
         return status
+
+
+def _around() -> str | None:
+    """The run that this wrapper was started in, by a shell script or a program that told its children."""
+    from statustui.record.join import owner
+
+    found = owner()
+    return found.run_id if found is not None and not found.ended() else None
 
 
 def _finish(job: Job, status: int) -> int:

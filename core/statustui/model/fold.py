@@ -14,7 +14,7 @@ Records of one journal come in their order; journals may be interleaved in any w
 from collections.abc import Callable
 from typing import Any
 
-from statustui.model import clean
+from statustui.model import clean, named
 from statustui.model.fold_sub import (
     Record,
     close_sub,
@@ -167,6 +167,13 @@ def _run_info(state: RunState, record: Record, writer: WriterState, at: float, m
     _say(state, record, at, m)
     if state.wrapped and "pid" in record:
         progress(state, at, m)
+
+
+def _sub_info(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
+    if named.is_named(record) and named.about_the_run(state, record):
+        _say(state, record, at, m)
+    else:
+        sub_info(state, record, writer, at, m)
 
 
 def _say(state: RunState, values: Record, at: float, m: float | None) -> None:
@@ -331,7 +338,7 @@ _HANDLERS: dict[str, Callable[[RunState, Record, WriterState, float, float | Non
     "run.info": _run_info,
     "run.end": _run_end,
     "sub.start": sub_start,
-    "sub.info": sub_info,
+    "sub.info": _sub_info,
     "sub.end": sub_end,
     "event": _event,
     "metric": _metric,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from statustui.model import clean
+from statustui.model import clean, named
 from statustui.model.state import RunState, SubState, WriterState
 from statustui.model.status import RunStatus, SubtaskStatus
 
@@ -45,7 +45,11 @@ def close_sub(state: RunState, sub: SubState) -> None:
 
 
 def _sub(state: RunState, record: Record) -> SubState | None:
-    number = record.get("n")
+    """The subtask that a record is about."""
+    return _numbered(state, named.number_of(state, record) if named.is_named(record) else record.get("n"))
+
+
+def _numbered(state: RunState, number: object) -> SubState | None:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
         return None
     sub = state.subs.get(number)
@@ -58,10 +62,11 @@ def _sub(state: RunState, record: Record) -> SubState | None:
 
 def sub_start(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     """A subtask was announced or began."""
+    by_name = named.is_named(record)
+    parent = _heading_by_name(state, record, at, m) if by_name else _numbered(state, record.get("parent"))
     sub = _sub(state, record)
     if sub is None:
         return
-    parent = _sub(state, {"n": record.get("parent")})
     state.count(sub, -1)
     if parent is not None and parent is not sub:
         sub.parent = parent.number
@@ -70,19 +75,50 @@ def sub_start(state: RunState, record: Record, writer: WriterState, at: float, m
         sub.name = name
     _size(sub, record)
     begins = not record.get("announced")
-    if not begins:
-        if not state.planned:
-            state.planned, state.dirty = True, 2  # from now on the whole is known: every later batch must know it too
-    elif sub.status is SubtaskStatus.NOT_STARTED:
-        sub.status = SubtaskStatus.RUNNING
-        sub.started_at, sub.start_m = at, m
+    if by_name and record.get("message") is not None:
+        fill(sub, {"message": record["message"]})
+    if not begins and not state.planned:
+        state.planned, state.dirty = True, 2  # from now on the whole is known, which every later batch must know too
     state.count(sub, 1)
+    if by_name and record.get("heading") and not sub.heading:
+        _heading(state, sub)
     if parent is not None and parent is not sub and not parent.heading:
         _heading(state, parent)
     if begins:
+        _begin(state, sub, at, m)
         progress(state, at, m)
-        if not state.status.open and sub.status is SubtaskStatus.RUNNING:
-            close_sub(state, sub)  # Its run's end came from another journal.
+
+
+def _begin(state: RunState, sub: SubState, at: float, m: float | None) -> None:
+    """It runs now, unless it has begun before."""
+    if sub.status is SubtaskStatus.NOT_STARTED:
+        state.count(sub, -1)
+        sub.status = SubtaskStatus.RUNNING
+        sub.started_at, sub.start_m = at, m
+        state.count(sub, 1)
+    if not state.status.open and sub.status is SubtaskStatus.RUNNING:
+        close_sub(state, sub)  # Its run's end came from another journal.
+
+
+def _heading_by_name(state: RunState, record: Record, at: float, m: float | None) -> SubState | None:
+    """The heading of a subtask that is told by name; it is begun with its first one."""
+    number = named.heading_of(state, record)
+    if number != 0:
+        return _numbered(state, number)
+    parent = _named(state, {"k": "sub.start", "n": 0, "name": record.get("under")}, at, m)
+    if parent is not None and not parent.heading:
+        _heading(state, parent)
+    return parent
+
+
+def _named(state: RunState, record: Record, at: float, m: float | None) -> SubState | None:
+    """The subtask of a record; one that nobody has begun begins with it, where it is told by name."""
+    sub = _sub(state, record)
+    if sub is not None and sub.number >= named.FIRST and sub.status is SubtaskStatus.NOT_STARTED:
+        if not sub.name:
+            sub.name = next(name for name, number in reversed((state.named or {}).items()) if number == sub.number)
+        _begin(state, sub, at, m)
+    return sub
 
 
 def _heading(state: RunState, sub: SubState) -> None:
@@ -104,7 +140,7 @@ def _size(sub: SubState, record: Record) -> None:
 
 def sub_info(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     """Something more is known of a subtask."""
-    sub = _sub(state, record)
+    sub = _named(state, record, at, m) if named.is_named(record) else _sub(state, record)
     if sub is None:
         return
     if record.get("heading") and not sub.heading:
@@ -116,9 +152,20 @@ def sub_info(state: RunState, record: Record, writer: WriterState, at: float, m:
     if not _ended(sub):
         _size(sub, record)
         fill(sub, record)
-    count_items(state, sub, writer, record.get("complete"))
+    count_items(state, sub, writer, _counted(state, sub, writer, record))
     state.count(sub, 1)
     progress(state, at, m)
+
+
+def _counted(state: RunState, sub: SubState, writer: WriterState, record: Record) -> object:
+    """What this writer has counted when the record is applied: ``complete``, or ``add`` more than before."""
+    more = clean.number(record["add"]) if "add" in record else None
+    if more is None:
+        return record.get("complete")
+    before = clean.number(record["complete"]) if record.get("complete") is not None else None
+    if before is None:
+        before = writer.counts.get(state.run_id, {}).get(sub.number, 0)
+    return before + more
 
 
 def _ended(sub: SubState) -> bool:
@@ -158,7 +205,7 @@ def count_items(state: RunState, sub: SubState, writer: WriterState, complete: o
 
 def sub_end(state: RunState, record: Record, writer: WriterState, at: float, m: float | None) -> None:
     """A subtask gave its own end, which is final."""
-    sub = _sub(state, record)
+    sub = _named(state, record, at, m) if named.is_named(record) else _sub(state, record)
     if sub is None or _ended(sub):
         return
     state.count(sub, -1)

@@ -211,6 +211,9 @@ class RunState:
     subs: dict[int, SubState] = field(default_factory=dict)
     open_subs: set[int] = field(default_factory=set)
     """Leaf subtasks that run, or that the end of the run closed."""
+    named: dict[str, int] | None = field(default=None, compare=False)
+    """Last number of each subtask that is told by name (``model.named``); None until somebody asks."""
+    named_count: int = field(default=0, compare=False)
     leaves: int = 0
     leaf_weight: float = 0.0
     events: list[NewEvent] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 import os
 
-from statustui.record import state
+from statustui.record import context, join, state
 from statustui.record.subtask import FarSubtask, Subtask
 
 TYPE_CHECKING = False
@@ -31,7 +31,13 @@ class Context:
 
     def env(self) -> dict[str, str]:
         """Variables to add to the environment of a program that works for this run."""
-        return {VARIABLE: f"{self.run_id} {self.spool} {self.task}"}
+        found = {VARIABLE: f"{self.run_id} {self.spool} {self.task}"}
+        if any(self.run_id in one.runs for one in state.every()):
+            # Of this very process: with it the run ends, for ``statustui event`` and the like.
+            found[join.OWNER] = join.owner_token(self.run_id, os.getpid(), context.start_of(os.getpid()), self.spool)
+        elif os.environ.get(join.OWNER, "").startswith(f"{self.run_id}:"):
+            found[join.OWNER] = os.environ[join.OWNER]
+        return found
 
     def attach(self) -> "Run":
         """The run, as this process sees it: it may count, begin subtasks and note facts, but not end the run."""

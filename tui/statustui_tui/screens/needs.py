@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from statustui.insight.needs import error_words
+from statustui.model.named import shown
 from statustui.model.run import Run
 from statustui.model.status import RunStatus
 from statustui_tui import render
@@ -117,7 +118,9 @@ def why(run: Run) -> Pieces:
     place = ""
     if run.error_subtask_name:
         place = (
-            f"@{run.error_subtask} {run.error_subtask_name}  " if run.error_subtask else f"{run.error_subtask_name}  "
+            f"@{shown(run.error_subtask)} {run.error_subtask_name}  "
+            if shown(run.error_subtask)
+            else f"{run.error_subtask_name}  "
         )
     if run.status is RunStatus.LOST:
         return Pieces(((place, "muted"), (f"lost: {run.lost_reason or 'ended without a word'}", "failed")))

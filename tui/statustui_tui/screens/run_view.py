@@ -9,6 +9,7 @@ from textual.content import Content
 
 from statustui.insight.eta import Eta
 from statustui.insight.needs import error_words
+from statustui.model.named import shown
 from statustui.model.run import Run, RunDetail, Subtask
 from statustui.model.status import Mark, RunStatus, SubtaskStatus
 from statustui_tui import render
@@ -197,7 +198,7 @@ def error_lines(page: Page, width: int) -> list[Content]:
         return []
     out: list[Content] = []
     if run.error_subtask_name or run.error_subtask:
-        place = f"@{run.error_subtask} " if run.error_subtask else ""
+        place = f"@{shown(run.error_subtask)} ".replace("@ ", "@")
         out.append(Content.assemble(" in ", (place + render.clean(run.error_subtask_name or ""), "bold")))
     if run.error_type or run.error_message:
         text = error_words(run)
@@ -225,11 +226,11 @@ def subtask_lines(page: Page, width: int) -> list[Content]:
     window = _window(subtasks, page.run.current_subtask)
     begin, end = page.run.started_at, page.run.ended_at or page.now
     span = max(1.0, (end - begin).total_seconds())
-    digits = len(str(subtasks[-1].number))
+    digits = max(len(shown(task.number)) for task in subtasks)
     chart = min(50, width - 50) if width >= 62 else 0
     name_room = max(8, min(44, width - digits - 24 - (chart + 2 if chart else 0)))
     out = []
-    hidden = window[0].number - subtasks[0].number if window else 0
+    hidden = subtasks.index(window[0]) if window else 0
     if hidden:
         out.append(Content.styled(f"   … {hidden} before", DIM))
     for task in window:
@@ -261,10 +262,11 @@ def _subtask_line(task: Subtask, page: Page, digits: int, room: int, chart: int,
     name = render.fit(indent + render.clean(task.name), room, ascii=ascii_only)
     items = render.done(task.items_complete, task.items_total) if task.items_total or task.items_complete else ""
     if task.heading:
-        return Content.assemble("   ", (" " * digits, ""), " ", (name, f"bold {DIM}"))
+        return Content.assemble("   ", (" " * digits + (" " if digits else ""), ""), (name, f"bold {DIM}"))
     quiet = task.status is SubtaskStatus.NOT_STARTED
     parts: list[Content | str | tuple[str, str]] = [
-        (f" {render.glyph(task.status, ascii_only)} ", style), (f"{task.number:>{digits}} ", DIM),
+        (f" {render.glyph(task.status, ascii_only)} ", style),
+        (f"{shown(task.number):>{digits}} " if digits else "", DIM),
         (name, DIM if quiet else "bold" if task.status is SubtaskStatus.RUNNING else ""),
         (f" {items:>10}", ""), (f" {render.duration(seconds):>8}", ""),
     ]  # fmt: skip

@@ -202,6 +202,8 @@ _stui_begun() {
     _stui_x=00000000000$_stui_runs
     _stui_run=${_stui_id%????????????}${_stui_x#"${_stui_x%????????????}"}
   fi
+  export STATUSTUI_OWNER="$_stui_run:$_stui_owner"
+  [ -z "${STATUSTUI_CONTEXT-}" ] || export STATUSTUI_CONTEXT="$_stui_run ${STATUSTUI_CONTEXT#* }"
   _stui_put run.start "$_stui_about"
 }
 
@@ -213,6 +215,7 @@ _stui_enter() {
   _stui_text "$1"
   _stui_put sub.start ",\"n\":$_stui_n,\"name\":\"$_stui_r\"${_stui_up:+,\"parent\":$_stui_up}"
   _stui_open="$_stui_n $_stui_open"
+  export STATUSTUI_SUBTASK="$_stui_run:$_stui_n"
 }
 
 _stui_leave() {
@@ -227,6 +230,7 @@ _stui_leave() {
   fi
   _stui_put sub.end ",\"n\":$_stui_sub,\"status\":\"completed\"$_stui_x"
   _stui_open=${_stui_open#* }
+  export STATUSTUI_SUBTASK="$_stui_run:${_stui_open%% *}"
 }
 
 # Progress: the first forty are written at once, then two a second; the last one is kept until there is room for it.
@@ -294,6 +298,8 @@ _stui_close() {
   done
   _stui_put run.end ",$_stui_x"
   _stui_run='' _stui_open=''
+  # A script may still have something to say of it in a trap of its own; a session is in no run now.
+  [ "$_stui_deferred" != 1 ] || unset STATUSTUI_OWNER STATUSTUI_SUBTASK
 }
 
 _stui_error() {

@@ -160,7 +160,7 @@ def functions(shell: str) -> str:
 
 def _variables(shell: str, pid: int) -> str:
     """The variables of this script; a journal is begun for it."""
-    values = dict.fromkeys(("file", "run", "spool", "drainer", "script", "about", "id", "deferred"), "")
+    values = dict.fromkeys(("file", "run", "spool", "drainer", "script", "about", "id", "deferred", "owner"), "")
     values["pid"] = str(pid)
     code = ""
     if os.environ.get("STATUSTUI_DISABLE", "") in ("", "0"):
@@ -205,7 +205,7 @@ class Begun:
         file = quoted(self.files[0])
         inside = [f"printf '\\n%s\\n' {quoted(line)} 2>/dev/null >>{file} || _stui_file=" for line in self.lines]
         inside += [f"export {name}={quoted(value)}" for name, value in self.exports.items()]
-        inside.append("unset STATUSTUI_JOIN STATUSTUI_ATTEMPT")
+        inside.append("unset STATUSTUI_JOIN STATUSTUI_ATTEMPT STATUSTUI_SUBTASK")
         again = " ".join(map(quoted, [sys.executable, "-P", "-m", "statustui", "shell-init", shell, "--pid"]))
         instead = " ".join(map(quoted, self.files))
         body = "\n".join(inside)
@@ -228,6 +228,7 @@ def begin(script: Script, *, lang: str = "sh", more: "dict[str, Any] | None" = N
     from statustui.journal import identity, spawn
     from statustui.journal.files import open_private, prepare_spool, segment_path
     from statustui.model.ids import new_id
+    from statustui.record import join
     from statustui.record.context import start_of
 
     settings = config.load(start=os.path.dirname(script.path) if script.path else script.cwd)
@@ -248,12 +249,13 @@ def begin(script: Script, *, lang: str = "sh", more: "dict[str, Any] | None" = N
         "run": "" if script.interactive else run,
         "id": run,
         "deferred": "1" if script.interactive else "",
+        "owner": join.owner_token("", script.pid, tick, spool)[1:],
         "script": script.path or "",
         "about": "," + _line("x", None, {"t": 0, "m": 0, **fields}).removeprefix('{"k":"x","t":0,"m":0,')[:-1],
     }
     exports = {
         "STATUSTUI_CONTEXT": f"{run} {spool} {fields['task']}",
-        "STATUSTUI_OWNER": f"{run}:{script.pid}:{tick or 0}",
+        join.OWNER: join.owner_token(run, script.pid, tick, spool),
     }
     begun = Begun(script.pid, values, lines, {} if script.interactive else exports)
     for name in begun.files:

@@ -128,9 +128,10 @@
   .st$offset <- if (is.finite(m) && is.finite(t)) t - m else 0
   context <- list(run = .st$run, spool = .st$spool, writer = .st$writer, offset = .st$offset)
   # Workers of a cluster that is made later find their run here, programs of other languages too.
-  if ("STATUSTUI_CONTEXT" %in% names(values)) Sys.setenv(STATUSTUI_CONTEXT = values[["STATUSTUI_CONTEXT"]])
+  for (name in intersect(c("STATUSTUI_CONTEXT", "STATUSTUI_OWNER"), names(values)))
+    do.call(Sys.setenv, as.list(values[name]))
   Sys.setenv(STATUSTUI_R = paste(context$run, context$spool, context$offset, context$writer, sep = "|"))
-  Sys.unsetenv("STATUSTUI_JOIN")
+  Sys.unsetenv(c("STATUSTUI_JOIN", "STATUSTUI_SUBTASK"))
   TRUE
 }
 

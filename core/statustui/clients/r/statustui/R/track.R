@@ -101,7 +101,7 @@
   .st$open <- list()
   tryCatch(close(.st$con), error = function(e) NULL)
   .st$con <- NULL
-  Sys.unsetenv(c("STATUSTUI_R", "STATUSTUI_CONTEXT"))
+  Sys.unsetenv(c("STATUSTUI_R", "STATUSTUI_CONTEXT", "STATUSTUI_OWNER", "STATUSTUI_SUBTASK"))
 }
 
 .error_fields <- function(type, message, detail = NULL) {
