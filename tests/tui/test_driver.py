@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sys
 import termios
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -98,6 +100,26 @@ def test_any_size(widget_terminal: Run, size: tuple[int, int]) -> None:
 def test_started_in_a_tiny_terminal(widget_terminal: Run) -> None:
     terminal = widget_terminal("table", cols=20, rows=5)
     terminal.wait_for("task 0")
+
+
+def wakes(pid: int) -> int:
+    """How often any thread of a process has gone to sleep and woken so far."""
+    found = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        found += int(status.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_it_sleeps_while_nothing_is_typed(widget_terminal: Run) -> None:
+    terminal, _ = started(widget_terminal, "table")
+    terminal.send("j\x1b")  # an Escape is waited for, but not for ever
+    terminal.settle(0.5)
+    before = wakes(terminal.pid)
+    terminal.pump(2.0)
+    assert wakes(terminal.pid) - before < 5
+    terminal.send("j")
+    terminal.wait_for(">    2 task 2")
 
 
 def stopped(pid: int) -> bool:

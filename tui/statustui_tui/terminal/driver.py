@@ -7,6 +7,7 @@ import selectors
 import signal
 import sys
 import termios
+import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,37 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
-_LISTEN = 0.2
-"""Seconds for which the thread of the keyboard sleeps, and thus the longest that it holds up our ending."""
+_ESCAPE = 0.02
+"""Seconds between two looks whether an Escape was typed alone or begins a sequence."""
 _PATIENCE = 0.5
 """Seconds that a stalled terminal gets to take the last output."""
 GONE = 129
 """Exit status after the terminal has gone: as if ended by SIGHUP."""
+
+
+class Bell(threading.Event):
+    """An event that also wakes a thread which waits for files: *fd* can be read from while it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fd, self._ring = os.pipe()
+
+    def set(self) -> None:
+        """Set the event."""
+        if not self.is_set():
+            super().set()
+            os.write(self._ring, b"!")
+
+    def clear(self) -> None:
+        """Take it back."""
+        if self.is_set():
+            super().clear()
+            os.read(self.fd, 1)
+
+    def close(self) -> None:
+        """Let go of the descriptors; nobody may wait any more."""
+        os.close(self.fd)
+        os.close(self._ring)
 
 
 class SafeDriver(LinuxDriver):
@@ -44,6 +70,7 @@ class SafeDriver(LinuxDriver):
         self._output: Output | None = None
         self._started = False
         self._suspended = False
+        self.exit_event = self._bell = Bell()
 
     # Output
 
@@ -126,6 +153,8 @@ class SafeDriver(LinuxDriver):
         if self._output is not None and not self._suspended:
             self._output.close()
             self._output = None
+        if not self._suspended:
+            self._bell.close()
 
     def suspend_application_mode(self) -> None:
         """Give the terminal back for a while; the picture of the screen is kept for the return."""
@@ -177,14 +206,16 @@ class SafeDriver(LinuxDriver):
             self._gone()
 
     def run_input_thread(self) -> None:
-        """Read keys until asked to stop; bytes that are no UTF-8 are passed over."""
+        """Read keys until asked to stop; bytes that are no UTF-8 are passed over. Sleeps until there is one."""
         parser = XTermParser(self._debug)
         decode = codecs.getincrementaldecoder("utf-8")("ignore").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
-            while not self.exit_event.is_set():
+            selector.register(self._bell.fd, selectors.EVENT_READ)
+            while not self._bell.is_set():
                 # An Escape waits to be told from the beginning of a sequence; else there is nothing to be in time for.
-                if selector.select(_LISTEN if parser._timeout_time is None else 0.02):
+                ready = selector.select(None if parser._timeout_time is None else _ESCAPE)
+                if any(key.fd == self.fileno for key, _ in ready):
                     data = os.read(self.fileno, 4096)
                     if not data:
                         self._gone()
