@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich import progress as _rich
 from rich.text import Text
 
-from statustui.contrib import bars
+from statustui.contrib import bars, everywhere
 from statustui.model import values
 from statustui.record import border
 from statustui.record.track import _End
@@ -257,6 +257,8 @@ def install(cls: Any) -> None:
 
 
 install(Progress)
+if "rich" in everywhere:
+    hook()
 if not TYPE_CHECKING:
     # rich's own functions, with our class in place of its
     _names = {**_rich.__dict__, "Progress": Progress}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import std as _std
 
-from statustui.contrib import bars
+from statustui.contrib import bars, everywhere
 from statustui.model import values
 from statustui.record import border
 from statustui.record.track import _counted, _End
@@ -201,3 +201,5 @@ def install(cls: Any) -> None:
 
 
 install(tqdm)
+if "tqdm" in everywhere:
+    hook()

@@ -17,11 +17,15 @@ Run CMD unchanged and record it: when it began, how it ended, its log, CPU and m
   --env-file FILE  add the variables of FILE (NAME=value lines) to its environment
   --store URL      record in this store
 
+`python -m statustui run script.py …` (or `-m MODULE …`) runs a script by that Python and sees the bars of tqdm and rich.
+
 The exit status is the command's own; 128+n after signal n, 127 not found, 126 not executable.
 
 Example: statustui run --name nightly_backup -- rsync -a /data /backup
 """
 _VALUES = ("--name", "--stage", "--log", "--grace", "--store", "--env-file", "--run-id", "--asked-by")
+BOOTSTRAP = "statustui.contrib.script"
+"""The module that runs a Python script with hooks, for ``python -m statustui run script.py``."""
 _FLAGS = ("--no-log", "--pty")
 _INTERPRETERS = (
     (re.compile(r"python[0-9.]*|pypy[0-9.]*"), "python", ("-m", "-c"), ("-W", "-X", "--check-hash-based-pycs")),
@@ -127,6 +131,7 @@ class Command:
 
 def describe(argv: list[str]) -> Command:
     """Name a command by its script where an interpreter runs one, else by the program."""
+    argv = shown(argv)
     base = os.path.basename(argv[0]) or argv[0]
     for pattern, kind, inline, valued in _INTERPRETERS:
         if not pattern.fullmatch(base):
@@ -145,6 +150,15 @@ def describe(argv: list[str]) -> Command:
         return Command(base, kind, None)
     kind = {".py": "python", ".R": "R", ".r": "R", ".sh": "sh", ".bash": "sh"}.get(os.path.splitext(base)[1], "command")
     return Command(_task_of(base), kind, os.path.abspath(argv[0]) if "/" in argv[0] else None)
+
+
+def shown(argv: list[str]) -> list[str]:
+    """A command as people wrote it: ``python script.py`` without what we put before the script."""
+    if BOOTSTRAP in argv[:-1]:
+        at = argv.index(BOOTSTRAP)
+        if argv[at - 1] == "-m":
+            return [*argv[: at - 1], *argv[at + 1 :]]
+    return argv
 
 
 def _task_of(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from statustui.control import spawn, tail
-from statustui.control.options import Command, Options
+from statustui.control.options import Command, Options, shown
 from statustui.control.streams import FILE, Plan
 from statustui.errors import StatustuiError
 from statustui.journal.writer import Writer
@@ -116,7 +116,7 @@ class Report:
             task=self._task,
             stage=self._options.stage or stage_of(self._task, self.settings.stage_prefixes or DEFAULT_PREFIXES),
             type=self._command.type,
-            args=redact_argv(self._options.argv, self._secrets()),
+            args=redact_argv(shown(self._options.argv), self._secrets()),
             attempt=self.origin.attempt,
             retry_of=self.origin.retry_of,
             parent=self.origin.parent,
