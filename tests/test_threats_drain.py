@@ -19,6 +19,7 @@ import pytest
 from statustui import config
 from statustui.drain.cancel import Cancel
 from statustui.drain.lookout import Lookout
+from statustui.drain.open_steps import OpenSteps
 from statustui.drain.runs import OpenRun, Registry
 from statustui.drain.sampling import Sampling
 from statustui.drain.tail import Tails
@@ -217,7 +218,7 @@ def test_a_writer_that_is_not_proven_is_nobody_to_signal(
     tails, registry = Tails(spool), Registry()
     tails.adopt(tails.scan(), {})
     (tail,) = tails
-    lookout = Lookout(spool, tails, registry, Sampling())
+    lookout = Lookout(spool, tails, registry, Sampling(), OpenSteps())
     tail.news(1 << 20)
     registry.runs["run-1"] = run = OpenRun("run-1", speakers={name})
     lookout.attend()

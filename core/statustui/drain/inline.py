@@ -48,7 +48,7 @@ def bring_in(where: place.Place, deadline: float, *, prove: bool = False) -> boo
     diary = Diary(where.spool)
     sink = Sink(where.url, diary)
     pump = Pump(where.spool, sink, diary, place.host_info(where))
-    lookout = Lookout(where.spool, pump.tails, pump.registry, Sampling())
+    lookout = Lookout(where.spool, pump.tails, pump.registry, Sampling(), pump.steps)
     try:
         while True:
             if pump.refresh():
@@ -64,7 +64,8 @@ def bring_in(where: place.Place, deadline: float, *, prove: bool = False) -> boo
             time.sleep(wait)
         _keep_house(sink, diary, deadline)
         if prove:
-            pump.push(deaths=tuple(ending.death() for ending in lookout.endings({})))
+            deaths = tuple(ending.death() for ending in lookout.endings({}))
+            pump.push(deaths=deaths, abandoned=lookout.abandoned())
         return True
     except OSError:
         return False

@@ -3,15 +3,18 @@
 import os
 import select
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from statustui.drain.liveness import Evidence, Verdict, Voice, decide
+from statustui.drain.open_steps import OpenStep, OpenSteps
 from statustui.drain.runs import ADOPTED, OpenRun, Registry
 from statustui.drain.sampling import Root, Sampling, output
 from statustui.drain.tail import Tail, Tails
 from statustui.journal import locks
 from statustui.journal.files import open_private
 from statustui.machine import boot_id, pid_namespace
+from statustui.model.status import RunStatus
 from statustui.model.times import from_epoch, utc_now
 from statustui.process import exit_info, identity
 from statustui.process.cgroup import OomCounter
@@ -19,9 +22,11 @@ from statustui.process.pidfd import Handle
 
 if TYPE_CHECKING:
     from statustui.store.apply import Death
+    from statustui.store.batch import Abandoned
 
 _STACK_LIMIT = 64 << 10
 _LOOK_EVERY_S = 1.0
+_ABANDONED_AT_ONCE = 1_000
 # A file's time comes from the tick of the kernel and lies some milliseconds back.
 _FILE_TIME_SLACK_S = 0.02
 
@@ -65,8 +70,9 @@ class _Command:
 class Lookout:
     """Holds a pidfd for each writer and each wrapped command: their ends are known at once."""
 
-    def __init__(self, spool: str, tails: Tails, registry: Registry, sampling: Sampling) -> None:
+    def __init__(self, spool: str, tails: Tails, registry: Registry, sampling: Sampling, steps: OpenSteps) -> None:
         self._spool = spool
+        self._steps = steps
         self._tails = tails
         self._registry = registry
         self._sampling = sampling
@@ -100,8 +106,7 @@ class Lookout:
             if asked and tail.gone_at is None and self._ended(tail):
                 died = True
                 tail.gone_at = time.time()
-                if tail.handle is not None:
-                    tail.exit_status = exit_info.wait_status(tail.handle)
+                tail.exit_status = _exit_status(tail)
                 self._release(tail.handle)
                 tail.finished()
         for run in self._registry.runs.values():
@@ -110,6 +115,12 @@ class Lookout:
             if command.handle is not None and command.handle.ended():
                 self._unregister(command.handle)  # else the loop would be woken for ever
         return died
+
+    def greet(self) -> None:
+        """Take hold of processes whose first lines have just been read: they may end at once."""
+        for tail in self._tails.active():
+            if not tail.attended and tail.writer is not None and not tail.newer:
+                self._meet(tail)
 
     def endings(self, cancels: dict[str, tuple[str, str | None]]) -> list[Ending]:
         """The runs that are proven to be over, of those whose facts are all applied."""
@@ -125,6 +136,57 @@ class Lookout:
             if verdict is not None:
                 found.append(Ending(run, verdict, output(run)[0]))
         return found
+
+    def abandoned(self) -> "tuple[Abandoned, ...]":
+        """Steps of items at work all of whose processes are proven gone, of those whose facts are all applied.
+
+        What a run left behind is not among them where the run itself is about to be told of.
+        """
+        over = [journal for journal in self._steps.journals() if self._over(self._tails.get(journal))]
+        known: dict[tuple[frozenset[str], float | None], Verdict | None] = {}
+        found: list[Abandoned] = []
+        for step in self._steps.of(over) if over else ():
+            run = self._registry.runs.get(step.run) if step.run is not None else None
+            if run is not None and run.speakers & step.speakers:
+                continue
+            if not all(self._over(self._tails.get(journal)) for journal in step.speakers):
+                continue
+            named = frozenset(step.speakers), step.heard
+            if named not in known:
+                known[named] = self._verdict_on(step)
+            verdict = known[named]
+            if verdict is not None:
+                found.append(_abandoned(step, verdict))
+                if len(found) >= _ABANDONED_AT_ONCE:
+                    break
+        return tuple(found)
+
+    @staticmethod
+    def _over(tail: Tail | None) -> bool:
+        return tail is not None and (tail.closed or tail.gone_at is not None)
+
+    def _verdict_on(self, step: OpenStep) -> Verdict | None:
+        tails = [tail for tail in map(self._tails.get, step.speakers) if tail is not None]
+        if any(tail.waiting or not tail.primed or tail.newer for tail in tails):
+            return None
+        voices = [self._voice(tail) for tail in tails]
+        if not voices or any(voice.alive and voice.same_boot and voice.same_namespace for voice in voices):
+            return None
+        rose = {tail.oom.rose() for tail in tails if tail.oom is not None}
+        seen = [tail.gone_at for tail in tails if tail.gone_at is not None]
+        verdict = decide(
+            Evidence(
+                voices=voices,
+                last_heard=step.heard,
+                booted_at=self._booted_at,
+                seen_dying=max(seen) if seen else None,
+                stack=next((stack for stack in (self._stack(tail, step.heard) for tail in tails) if stack), None),
+                oom="cgroup" if "cgroup" in rose else "machine" if "machine" in rose else None,
+            )
+        )
+        if verdict is not None and verdict.status is RunStatus.LOST and all(tail.closed for tail in tails):
+            return replace(verdict, reason="the program ended without ending it")
+        return verdict
 
     def roots(self) -> list[Root]:
         """The process trees of the open runs that live here."""
@@ -288,7 +350,7 @@ class Lookout:
             booted_at=self._booted_at,
             seen_dying=max(seen) if seen else None,
             said=run.said,
-            stack=next((stack for stack in (self._stack(tail, run) for tail in tails) if stack), None),
+            stack=next((stack for stack in (self._stack(tail, run.heard) for tail in tails) if stack), None),
             oom="cgroup" if "cgroup" in rose else "machine" if "machine" in rose else None,
             peak_rss_bytes=self._sampling.peak(run.run_id),
             cancelled_by=cancel[0] if cancel else None,
@@ -298,14 +360,14 @@ class Lookout:
             unaware=any(tail.writer is not None and tail.writer.role == ADOPTED for tail in tails),
         )
 
-    def _stack(self, tail: Tail, run: OpenRun) -> str | None:
+    def _stack(self, tail: Tail, heard: float | None) -> str | None:
         """The side file of a signal, unless a fact followed it: then the program lived on."""
         try:
             fd = open_private(f"{self._spool}/{tail.journal}.stack", os.O_RDONLY)
         except OSError:
             return None
         try:
-            if run.heard is not None and os.fstat(fd).st_mtime < run.heard - _FILE_TIME_SLACK_S:
+            if heard is not None and os.fstat(fd).st_mtime < heard - _FILE_TIME_SLACK_S:
                 return None
             return os.pread(fd, _STACK_LIMIT, 0).decode("utf-8", "backslashreplace")
         except OSError:
@@ -329,3 +391,24 @@ class Lookout:
             handle.ended()
             self._unregister(handle)
             handle.close()
+
+
+def _abandoned(step: OpenStep, verdict: Verdict) -> "Abandoned":
+    from statustui.store.batch import Abandoned
+
+    pipeline, key, name = step.place
+    return Abandoned(
+        pipeline=pipeline,
+        key=key,
+        step=name,
+        attempt=step.attempt,
+        at=utc_now() if verdict.at is None else from_epoch(verdict.at),
+        reason=f"its process is gone: {verdict.reason}",
+    )
+
+
+def _exit_status(tail: Tail) -> int | None:
+    if tail.handle is not None:
+        return exit_info.wait_status(tail.handle)
+    writer = tail.writer  # it had ended before it could be held
+    return None if writer is None or writer.pid is None else exit_info.of_zombie(writer.pid, writer.start)

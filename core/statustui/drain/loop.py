@@ -22,6 +22,7 @@ from statustui.model.times import utc_now
 if TYPE_CHECKING:
     from statustui.config import Settings
     from statustui.store.apply import Sample
+    from statustui.store.batch import Abandoned
     from statustui.store.open import Store
 
 _BEAT_S = 5.0
@@ -58,7 +59,7 @@ class Drainer:
         self._sink = Sink(where.url, self._diary)
         self._pump = Pump(spool, self._sink, self._diary, host_info(where))
         self._sampling = Sampling()
-        self._lookout = Lookout(spool, self._pump.tails, self._pump.registry, self._sampling)
+        self._lookout = Lookout(spool, self._pump.tails, self._pump.registry, self._sampling, self._pump.steps)
         self._requests = Requests(self._sink, where.owner, settings, self._pump.registry, self._lookout, self._diary)
         self._pruner = Pruner(spool, self._pump.tails, self._diary)
         self._stop = False
@@ -174,9 +175,11 @@ class Drainer:
             return
         beat = now >= self._beat_due
         endings: list[Ending] = []
+        abandoned: tuple[Abandoned, ...] = ()
         if now < self._deaths_until or now >= self._deaths_due:
             self._deaths_due = now + 1.0
             endings = self._lookout.endings(self._requests.cancels())
+            abandoned = self._lookout.abandoned()
         samples: tuple[Sample, ...] = ()
         self._sampling.expect(self._pump.registry.runs)
         if self._pump.registry.runs and self._sampling.due_in(now) == 0:
@@ -186,12 +189,14 @@ class Drainer:
         samples += tuple(_last_sample(ending) for ending in endings if ending.log_end is not None)
         began = time.monotonic()
         progress = now >= self._next_progress
-        done = self._pump.push(samples, deaths, beat, progress)
+        done = self._pump.push(samples, deaths, beat, progress, abandoned)
         if done is None:
             return
         if beat:
             self._beat_due = now + _BEAT_S
             lifecycle.beat(self._spool)
+        for step in abandoned:
+            self._diary.say(f"step {step.pipeline} {step.key} {step.step}", step.reason)
         for ending in endings:
             self._lookout.forget(ending.run.run_id)
             self._diary.say(f"run {ending.run.run_id}", f"{ending.verdict.status.value}: {ending.verdict.reason}")
@@ -230,6 +235,7 @@ class Drainer:
             or (self._pump.unapplied() and self._sink.failing_s < _GIVE_UP_S)
             or bool(self._lookout.roots())
             or time.monotonic() < self._look_again
+            or (self._sink.failing_s < _GIVE_UP_S and bool(self._lookout.abandoned()))
         )
         if busy:
             self._active_at = time.monotonic()

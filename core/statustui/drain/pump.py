@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from statustui.drain import failpoint
 from statustui.drain.diary import Diary
+from statustui.drain.open_steps import OpenSteps
 from statustui.drain.runs import Registry, later
 from statustui.drain.sink import Poison, Sink
 from statustui.drain.tail import News, Tail, Tails
@@ -13,6 +14,7 @@ from statustui.journal import acks
 
 if TYPE_CHECKING:
     from statustui.store.apply import Batch, Death, HostInfo, JournalBatch, Sample
+    from statustui.store.batch import Abandoned
 
 # What a batch needs while it is applied is some ten times this, and the process keeps the most it ever needed.
 _BATCH_BYTES = 512 << 10
@@ -27,6 +29,7 @@ class Pump:
         self.spool = spool
         self.tails = Tails(spool)
         self.registry = Registry()
+        self.steps = OpenSteps()
         self._sink = sink
         self._diary = diary
         self._host = host
@@ -92,6 +95,7 @@ class Pump:
         deaths: "tuple[Death, ...]" = (),
         beat: bool = False,
         progress: bool = True,
+        abandoned: "tuple[Abandoned, ...]" = (),
     ) -> bool | None:
         """Apply one batch of what is new, with samples and deaths.
 
@@ -100,6 +104,7 @@ class Pump:
             deaths: runs that are proven to be over.
             beat: say that this host is heard of.
             progress: slots and counters too, not only facts.
+            abandoned: steps of items that nobody works at any more.
 
         Returns:
             True when news was applied, False when there was none (a beat alone is none), None when the store cannot
@@ -108,10 +113,12 @@ class Pump:
         from statustui.store.apply import Batch
 
         news = self._collect(progress)
-        if not (news or samples or deaths or beat):
+        if not (news or samples or deaths or abandoned or beat):
             return False
         journals = tuple(self._journal_batch(one) for one in news)
-        batch = Batch(host=self._host, journals=journals, samples=samples, deaths=deaths, beat=beat)
+        batch = Batch(
+            host=self._host, journals=journals, samples=samples, deaths=deaths, abandoned=abandoned, beat=beat
+        )
         failpoint.reached("before-apply")
         try:
             done = self._sink.apply(batch, self._opened) is not None
@@ -122,15 +129,18 @@ class Pump:
         failpoint.reached("after-apply")
         for one in news:
             self._acknowledge(one)
+        for step in abandoned:
+            self.steps.forget((step.pipeline, step.key, step.step), step.attempt)
         self.behind = any(one.more for one in news)
-        return bool(news or samples or deaths)
+        return bool(news or samples or deaths or abandoned)
 
     def prime(self) -> None:
         """Look through some of the journals that were applied before, for runs that are still open."""
         budget = _PRIME_BYTES_IN_A_TURN
         while self._unprimed and budget > 0:
             tail = self._unprimed.pop(0)
-            if tail.closes() and not tail.waiting:
+            # One that ended just now may have left steps of items at work, of which nobody was told yet.
+            if tail.closes() and not tail.waiting and not tail.recent():
                 tail.primed = True
                 self.tails.settle(tail)
                 continue
@@ -139,6 +149,7 @@ class Pump:
                 for line in tail.prime():
                     if line.record is not None and tail.writer is not None:
                         self.registry.see(tail.writer, line.record)
+                        self.steps.see(tail.writer, line.record, line.next_offset)
             except OSError as error:
                 self._diary.say("journal", f"{tail.journal}: {error}")
             if not tail.waiting and tail.closed and not self.registry.of_journal(tail.journal):
@@ -216,8 +227,10 @@ class Pump:
             for line in one.lines:
                 if line.record is not None:
                     self.registry.see(tail.writer, line.record)
+                    self.steps.see(tail.writer, line.record, line.next_offset)
             if one.slot is not None:
                 heard = later(None, one.slot.get("t"))
+                self.steps.hear(tail.journal, one.slot.get("items"), heard)
                 runs = one.slot.get("runs")
                 for run_id in runs if isinstance(runs, dict) else ():
                     self.registry.hear(run_id, heard)
@@ -226,7 +239,7 @@ class Pump:
 
     def _apply_apart(self, batch: "Batch", poison: Poison) -> bool:
         """Find what the store will not take, put it aside, and apply the rest."""
-        empty = dataclasses.replace(batch, journals=(), samples=(), deaths=())
+        empty = dataclasses.replace(batch, journals=(), samples=(), deaths=(), abandoned=())
         try:
             if self._sink.apply(empty, self._opened) is None:
                 return False
@@ -237,6 +250,7 @@ class Pump:
         parts = [dataclasses.replace(empty, journals=(one,)) for one in batch.journals]
         parts += [dataclasses.replace(empty, samples=(one,)) for one in batch.samples]
         parts += [dataclasses.replace(empty, deaths=(one,)) for one in batch.deaths]
+        parts += [dataclasses.replace(empty, abandoned=(one,)) for one in batch.abandoned]
         return all(self._apply_part(part) for part in parts)
 
     def _apply_part(self, part: "Batch") -> bool:
@@ -244,7 +258,7 @@ class Pump:
             return self._sink.apply(part, self._opened) is not None
         except Poison as poison:
             if not part.journals:
-                self._diary.say("poison", f"{poison}: {part.samples or part.deaths}")
+                self._diary.say("poison", f"{poison}: {part.samples or part.deaths or part.abandoned}")
                 return True
             return self._apply_lines(part, poison)
 

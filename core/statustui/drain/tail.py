@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from statustui.process.pidfd import Handle
 _CLOSE = b'"k":"close"'
 _TAIL_BYTES = 512
 _SEGMENTS_KEPT = 4
+_RECENT_S = 600.0
 
 
 class News(NamedTuple):
@@ -161,6 +163,14 @@ class Tail:
         finally:
             os.close(fd)
         return _CLOSE in data.rpartition(b"\n")[2]
+
+    def recent(self) -> bool:
+        """Was anything written to it within the last ten minutes?"""
+        try:
+            written = os.stat(segment_path(self._spool, self.journal, self.offset // SPAN)).st_mtime
+        except OSError:
+            return False
+        return time.time() - written < _RECENT_S
 
     def finished(self) -> None:
         """Its writer is proven gone: a last look at all it left."""

@@ -5,8 +5,7 @@ comes late, from an attempt that another has followed, leaves a ``late`` one.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -137,7 +136,7 @@ def _skip_steps(item: ItemState, at: float, fact: str, reason: str) -> bool:
         skipped = Attempt(id=fact, order=(at, fact), status=ItemStatus.SKIPPED, ended_at=at, reason=reason, whole=True)
         before = cell.seen.retries
         cell.put(steps.ended(cell.state, skipped), at)
-        _retried(item, cell, before)
+        retried(item, cell, before)
         changed |= cell.seen.current is not None and cell.seen.current.id == fact
     return changed
 
@@ -200,7 +199,7 @@ def _start(item: ItemState, record: Record, at: float, fact: str) -> None:
     waits = item.waits(known)
     note = f"before {', '.join(waits)}" if waits else None
     note = note or clean.text(record.get("message"), _MESSAGE)
-    _change(item, cell, steps.started(cell.state, attempt), at, "step.start", att, record, message=note)
+    change(item, cell, steps.started(cell.state, attempt), at, "step.start", att, record, message=note)
 
 
 def _update(item: ItemState, record: Record, at: float, fact: str) -> None:
@@ -218,9 +217,14 @@ def _update(item: ItemState, record: Record, at: float, fact: str) -> None:
         return
     meta = clean.mapping(record.get("meta"))
     progress = clean.real(record.get("progress"), 0, 100)
-    changed = cell.put(steps.updated(cell.state, att, progress=progress, metadata=meta), at)
+    before = cell.seen.status
+    changed = cell.put(steps.updated(cell.state, att, progress=progress, metadata=meta, at=at), at)
     if changed:
         item.touch(at)
+    if not running and cell.seen.status is ItemStatus.PROCESSING:
+        running = True
+        alive = f"was {before.value}: it is at work after all"
+        item.say(at, "step.start", step=known.id, status=cell.seen.status.value, message=alive, task_id=att)
     if meta:
         kind = "step.update" if running and current is not None and current.id == att else "late"
         message = f"{progress:g} %" if progress is not None else None
@@ -234,8 +238,10 @@ def _end(item: ItemState, record: Record, at: float, fact: str) -> None:
         return
     cell = item.cell(known)
     current = cell.seen.current
-    running = cell.seen.status is ItemStatus.PROCESSING
-    att = clean.text(record.get("att"), 200) or (current.id if running and current is not None else fact)
+    # Where its end was only presumed, because its process was gone, the word of whoever took it over counts.
+    lost = cell.seen.status is ItemStatus.FAILED and current is not None and current.presumed
+    open_yet = cell.seen.status is ItemStatus.PROCESSING or lost
+    att = clean.text(record.get("att"), 200) or (current.id if open_yet and current is not None else fact)
     if _late(cell, item, record, at, att):
         return
     try:
@@ -257,10 +263,10 @@ def _end(item: ItemState, record: Record, at: float, fact: str) -> None:
         permanent=record.get("permanent") is True, reason=clean.text(record.get("reason"), _MESSAGE),
     )  # fmt: skip
     told = attempt.error or attempt.reason or clean.text(record.get("message"), _MESSAGE)
-    _change(item, cell, steps.ended(cell.state, attempt), at, "step.end", att, record, message=told, word=status)
+    change(item, cell, steps.ended(cell.state, attempt), at, "step.end", att, record, message=told, word=status)
 
 
-def _change(
+def change(
     item: ItemState,
     cell: Cell,
     state: steps.StepState,
@@ -276,7 +282,7 @@ def _change(
     detail, task = clean.text(record.get("detail")), clean.text(record.get("task_id"), 200) or att
     before = cell.seen.retries
     changed = cell.put(state, at)
-    _retried(item, cell, before)
+    retried(item, cell, before)
     current, key = cell.seen.current, cell.known.step.key
     told = (word or ItemStatus.PROCESSING).value
     if att in cell.seen.refused:
@@ -297,8 +303,8 @@ def _change(
         item.say(at, kind, step=cell.known.id, status=told, message=message, detail=detail, task_id=task)
 
 
-def _retried(item: ItemState, cell: Cell, before: int) -> None:
-    """An optional step does not use up the item's retries."""
+def retried(item: ItemState, cell: Cell, before: int) -> None:
+    """Keep the item's count of retries: an optional step does not use them up."""
     if not cell.known.step.optional:
         item.retry_count = max(0, item.retry_count + cell.seen.retries - before)
 
@@ -333,7 +339,7 @@ def reset_steps(
         # The fence rises: whoever still holds a claim on it has lost it.
         if cell.put(steps.reset(cell.state, (at, fact)), at) and cell.lease_until is not None:
             cell.fence += 1
-        _retried(item, cell, before)
+        retried(item, cell, before)
         if was is not ItemStatus.PENDING or one.slot == known.slot:
             changed.append(one.step.key)
             message = f"was {was.value}" + (f": {reason}" if reason else "")
@@ -370,82 +376,3 @@ _HANDLERS: dict[str, Callable[[ItemState, Record, float, str], None]] = {
 }
 KINDS = frozenset(_HANDLERS)
 """Kinds of records that are about one item."""
-
-
-def fold_progress(item: ItemState, step: str, att: str | None, percent: float, at: float) -> None:
-    """Take over progress from a slot: of the running attempt only."""
-    known = item.pipeline.step(step)
-    cell = item.cells.get(known.slot) if known is not None else None
-    if cell is None or cell.seen.status is not ItemStatus.PROCESSING or cell.seen.current is None:
-        return
-    if cell.seen.current.id == att and cell.put(
-        steps.updated(cell.state, cell.seen.current.id, progress=percent, metadata={}), at
-    ):
-        item.touch(at)
-
-
-def fold_run_end(item: ItemState, ended: Mapping[str, tuple[float, str]]) -> None:
-    """Steps that a run left processing when it ended: nobody works on them any more.
-
-    One that was claimed waits again at once; any other has failed. Its own word, should it still come, counts more.
-
-    Args:
-        item: the item.
-        ended: when each run ended, and what is said of that, by run_id.
-    """
-    for cell in item.cells.values():
-        current = cell.seen.current
-        if cell.seen.status is not ItemStatus.PROCESSING or current is None or current.run_id is None:
-            continue
-        if current.run_id not in ended:
-            continue
-        at, said = ended[current.run_id]
-        at = max(at, current.started_at)
-        if cell.lease_until is not None:
-            release(item, cell, at, said)
-            continue
-        end = replace(
-            current, status=ItemStatus.FAILED, ended_at=at, error=said, presumed=True,
-            duration_s=max(0.0, round(at - current.started_at, 6)),
-        )  # fmt: skip
-        _change(item, cell, steps.ended(cell.state, end), at, "step.end", current.id, {}, message=said,
-                word=ItemStatus.FAILED)  # fmt: skip
-
-
-def release(item: ItemState, cell: Cell, at: float, said: str, *, own: bool = False) -> None:
-    """A claim is over without an end: the step waits again, and what its holder still says counts no more.
-
-    Args:
-        item: the item.
-        cell: the step.
-        at: when.
-        said: why, for the story.
-        own: its own worker gave it back, so that it counts as no try.
-    """
-    current = cell.seen.current
-    if current is None:
-        return
-    end = replace(current, status=ItemStatus.PENDING, ended_at=at, progress=None, presumed=not own)
-    before = cell.seen.retries
-    cell.put(steps.ended(cell.state, end), at)
-    _retried(item, cell, before)
-    cell.fence += 1
-    item.say(at, "lease", step=cell.known.id, status=ItemStatus.PENDING.value, message=said, task_id=current.id)
-
-
-def claim(
-    item: ItemState, known: KnownStep, att: str, at: float, lease_until: float, owner: str, run_id: str | None = None
-) -> Cell:
-    """Give a step to a worker: it is processing from now on, under a new fence."""
-    cell = item.cell(known)
-    latest = max((attempt.started_at for attempt in cell.state.attempts), default=0.0)
-    # A clock that was set back would put the claim before an older attempt.
-    at = max(round(at, 6), round(latest + 1e-6, 6))
-    before = cell.seen.retries
-    cell.fence += 1
-    cell.put(steps.started(cell.state, Attempt(id=att, order=(at, att), run_id=run_id)), at)
-    _retried(item, cell, before)
-    cell.owner, cell.claimed_at, cell.lease_until, cell.dirty = owner, at, round(lease_until, 6), True
-    item.say(at, "claim", step=known.id, status=ItemStatus.PROCESSING.value, message=f"by {owner}", task_id=att,
-             actor=owner)  # fmt: skip
-    return cell

@@ -165,11 +165,24 @@ def started(state: StepState, attempt: Attempt) -> StepState:
     return _with(state, merged)
 
 
-def updated(state: StepState, attempt_id: str, *, progress: float | None, metadata: Mapping[str, Any]) -> StepState:
-    """Progress or metadata arrived for an attempt; unknown attempts change nothing."""
+def updated(
+    state: StepState, attempt_id: str, *, progress: float | None, metadata: Mapping[str, Any], at: float | None = None
+) -> StepState:
+    """Progress or metadata arrived for an attempt; unknown attempts change nothing.
+
+    Args:
+        state: of the step.
+        attempt_id: the attempt.
+        progress: percent.
+        metadata: merged.
+        at: when it was told, in epoch seconds: after an end that was only presumed it is a sign of life.
+    """
     known = _find(state, attempt_id)
     if known is None:
         return state
+    presumed_at = known.ended_at if known.presumed and known.status is ItemStatus.FAILED else None
+    if at is not None and presumed_at is not None and at > presumed_at:
+        known = replace(known, status=ItemStatus.PROCESSING, ended_at=None, error=None, duration_s=None, presumed=False)
     percent = known.progress
     if progress is not None and known.ended_at is None and progress == progress:  # not NaN
         percent = min(100.0, max(0.0, progress))

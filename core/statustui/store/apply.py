@@ -165,8 +165,11 @@ class _Work:
             if state is not None:
                 fold_death(
                     state, RunStatus(death.status), to_epoch(death.at), reason=death.reason, signal=death.signal,
-                    exit_code=death.exit_code, detail=death.detail,
+                    exit_code=death.exit_code, detail=death.detail, error=death.error, log_tail=death.log_tail,
                 )  # fmt: skip
+
+        for abandoned in self.batch.abandoned:
+            self.items.abandon(abandoned)
 
     def _lines(self, journal: JournalBatch) -> Iterator[tuple[float, int, dict[str, Any], WriterState]]:
         """Lines of a journal that the store does not have, each with a time that never falls."""

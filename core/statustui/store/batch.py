@@ -73,6 +73,25 @@ class Death:
     exit_code: int | None = None
     detail: str | None = None
     """Stack, where there is one."""
+    error: dict[str, Any] | None = None
+    """As in a ``run.end``: type, message, fingerprint."""
+    log_tail: tuple[str, ...] = ()
+    """Last lines of its log, redacted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abandoned:
+    """A step of an item that was begun, and whose workers are all proven gone without having ended it."""
+
+    pipeline: str
+    key: str
+    """Of the item."""
+    step: str
+    """Key of the step."""
+    attempt: str
+    at: datetime
+    """When the last of them ended, as far as known."""
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +102,7 @@ class Batch:
     journals: tuple[JournalBatch, ...] = ()
     samples: tuple[Sample, ...] = ()
     deaths: tuple[Death, ...] = ()
+    abandoned: tuple[Abandoned, ...] = ()
     beat: bool = False
     """Say that the host is heard of, even when nothing else is new."""
 

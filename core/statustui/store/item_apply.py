@@ -8,13 +8,15 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select
 
 from statustui.model import clean
 from statustui.model.fold_sub import progress as run_progress
-from statustui.model.item_fold import KINDS, fold_item, fold_progress, fold_run_end
+from statustui.model.item_ends import fold_abandoned, fold_progress, fold_run_end
+from statustui.model.item_fold import KINDS, fold_item
 from statustui.model.item_state import ItemState, PipelineState
 from statustui.model.pipeline import DefinitionError
 from statustui.model.state import RunState, WriterState
 from statustui.model.status import RunStatus
-from statustui.model.times import from_epoch
+from statustui.model.times import from_epoch, to_epoch
 from statustui.store import item_clock, item_definitions, item_load, item_save
+from statustui.store.batch import Abandoned
 from statustui.store.item_housekeeping import derive_again
 from statustui.store.item_schema import item_steps, items, pipelines
 from statustui.store.open import Store
@@ -48,7 +50,8 @@ class Items:
         self._now = now
         self._definitions: list[_Fact] = []
         self._facts: dict[tuple[str, str], list[_Fact]] = {}
-        self._progress: dict[tuple[str, str], list[tuple[str, str | None, float]]] = {}
+        self._progress: dict[tuple[str, str], list[tuple[str, str | None, float, float | None]]] = {}
+        self._abandoned: dict[tuple[str, str], list[Abandoned]] = {}
 
     @staticmethod
     def wants(record: Mapping[str, Any]) -> bool:
@@ -74,12 +77,19 @@ class Items:
 
     def slot(self, slot: Mapping[str, Any]) -> None:
         """Keep the progress that a slot tells of running steps."""
-        told = slot.get("items")
+        told, at = slot.get("items"), clean.real(slot.get("t"), -6e10, 2.5e11)
+        at = None if at is None else at + item_clock.offset(self._store)
         for place, values in told.items() if isinstance(told, dict) else ():
             parts = str(place).split("\x1f")
             percent = clean.real(values.get("p"), 0, 100) if isinstance(values, dict) else None
             if len(parts) == 3 and percent is not None:
-                self._progress.setdefault((parts[0], parts[1]), []).append((parts[2], values.get("att"), percent))
+                self._progress.setdefault((parts[0], parts[1]), []).append((parts[2], values.get("att"), percent, at))
+
+    def abandon(self, one: Abandoned) -> None:
+        """Keep that nobody works at a step any more."""
+        name, key = clean.text(one.pipeline, 200), clean.text(one.key, 500)
+        if name and key:
+            self._abandoned.setdefault((name, key), []).append(one)
 
     def finish(self, runs: Iterable[RunState]) -> int:
         """Fold and store everything.
@@ -92,7 +102,7 @@ class Items:
         """
         changed = self._settle()
         ended = {run.run_id: _said(run) for run in runs if not run.status.open}
-        places = {*self._facts, *self._progress}
+        places = {*self._facts, *self._progress, *self._abandoned}
         left: dict[tuple[str, str], set[int]] = {}
         if ended:
             for name, key, step in self._connection.execute(_LEFT, {"runs": sorted(ended)}):
@@ -104,6 +114,9 @@ class Items:
             self._fold(item)
             if ended:
                 fold_run_end(item, ended)
+            for one in self._abandoned.get((item.pipeline.name, item.key), ()):
+                at = to_epoch(one.at) + item_clock.offset(self._store)
+                fold_abandoned(item, one.step, one.attempt, round(at, 6), one.reason)
         saved = item_save.save(self._connection, states)
         for name in changed:
             # A few at once, so that a small pipeline is right at once; a drainer sees to the others. The last thing:
@@ -195,7 +208,8 @@ class Items:
                 continue
             part.append(item)
             told = [str(fact.record.get("step")) for fact in facts if "step" in fact.record]
-            told += [step for step, _, _ in self._progress.get(place, ())]
+            told += [step for step, *_ in self._progress.get(place, ())]
+            told += [one.step for one in self._abandoned.get(place, ())]
             for key in told:
                 known = item.pipeline.step(key)
                 if known is not None:
@@ -211,8 +225,8 @@ class Items:
             item.dirty = True
         for fact in self._facts.get(place, ()):
             fold_item(item, fact.record, fact.at, fact.name)
-        for step, att, percent in self._progress.get(place, ()):
-            fold_progress(item, step, att, percent, self._now)
+        for step, att, percent, told in self._progress.get(place, ()):
+            fold_progress(item, step, att, percent, self._now, told)
 
 
 def _wide(item: ItemState, record: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Select, bindparam, select, update
 
 from statustui.errors import StatustuiError
-from statustui.model import item_fold
+from statustui.model import item_ends
 from statustui.model.ids import new_id
 from statustui.model.item_state import Cell, ItemState, KnownStep, PipelineState
 from statustui.model.items import Claim
@@ -125,7 +125,7 @@ def claim(
         claims = []
         for item in states:
             if item.letter(known.slot) == wanted:
-                cell = item_fold.claim(item, known, new_id(), now, now + lease_s, owner, run_id)
+                cell = item_ends.claim(item, known, new_id(), now, now + lease_s, owner, run_id)
                 claims.append(_told(item, known, cell))
         item_save.save(connection, states)
         return claims
@@ -261,7 +261,7 @@ def _end(
         for cell in list(item.cells.values()):
             if cell.seen.status is ItemStatus.PROCESSING and over(item, cell):
                 who = f" ({cell.owner})" if cell.owner else ""
-                item_fold.release(item, cell, at, f"{reason}{who}", own=own)
+                item_ends.release(item, cell, at, f"{reason}{who}", own=own)
                 ended += 1
     item_save.save(connection, states)
     return ended
