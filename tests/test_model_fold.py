@@ -107,6 +107,32 @@ def test_subtasks_not_announced_yet_weigh_what_the_others_do_on_average() -> Non
     assert state.fraction == 300 / 1600
 
 
+def test_what_began_before_it_was_told_of_has_its_true_start_and_no_pause_before() -> None:
+    facts: Facts = [
+        {"k": "run.start", "task": "A", "t": T0 + 5000, "m": 6000.0, "began": T0},
+        {"k": "sub.start", "n": 1, "name": "big.iso", "t": T0 + 5001, "m": 6001.0},
+    ]
+    state = folded([{"run": "r"} | fact for fact in facts])
+    assert (state.started_at, state.start_m, state.status) == (T0, 1000.0, RunStatus.RUNNING)
+    assert state.longest_gap_s == 1.0
+    later = folded([{"run": "r", **facts[0], "began": T0 + 9000}])
+    assert later.started_at == T0 + 5000, "nothing begins after it was told of"
+
+
+def test_a_total_that_is_not_known_any_more_is_cleared() -> None:
+    facts: Facts = [
+        {"k": "run.start", "task": "A", "total": 1},
+        {"k": "sub.start", "n": 1, "name": "big.iso", "total": 100},
+        {"k": "sub.end", "n": 1, "status": "completed"},
+    ]
+    state = folded(timed(facts))
+    state.settle()
+    assert state.fraction == 1.0
+    state = folded(timed([*facts, {"k": "run.info", "total": None}]))
+    state.settle()
+    assert state.fraction is None
+
+
 @FEW
 @given(program())
 def test_an_ended_run_has_no_running_subtask_and_a_bad_end_completes_nothing(facts: Facts) -> None:

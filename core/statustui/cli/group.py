@@ -20,6 +20,7 @@ COMMANDS = {
     "event": "Note an event in the story of a run.",
     "progress": "Say how far a run is.",
     "subtask": "Begin or end a subtask of a run.",
+    "adopt": "Track a process that already runs.",
     "cancel": "End runs: TERM, then KILL.",
     "retry": "Start runs again as new attempts.",
     "ack": "Acknowledge bad ends, so that they leave 'needs you'.",

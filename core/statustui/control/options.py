@@ -129,8 +129,13 @@ class Command:
         """Absolute path of the script; None when there is none."""
 
 
-def describe(argv: list[str]) -> Command:
-    """Name a command by its script where an interpreter runs one, else by the program."""
+def describe(argv: list[str], cwd: str | None = None) -> Command:
+    """Name a command by its script where an interpreter runs one, else by the program.
+
+    Args:
+        argv: the command.
+        cwd: its working directory; None = ours.
+    """
     argv = shown(argv)
     base = os.path.basename(argv[0]) or argv[0]
     for pattern, kind, inline, valued in _INTERPRETERS:
@@ -146,10 +151,10 @@ def describe(argv: list[str]) -> Command:
             elif word == "--":
                 continue
             elif not word.startswith(("-", "+")):
-                return Command(_task_of(os.path.basename(word) or base), kind, os.path.abspath(word))
+                return Command(_task_of(os.path.basename(word) or base), kind, _absolute(word, cwd))
         return Command(base, kind, None)
     kind = {".py": "python", ".R": "R", ".r": "R", ".sh": "sh", ".bash": "sh"}.get(os.path.splitext(base)[1], "command")
-    return Command(_task_of(base), kind, os.path.abspath(argv[0]) if "/" in argv[0] else None)
+    return Command(_task_of(base), kind, _absolute(argv[0], cwd) if "/" in argv[0] else None)
 
 
 def shown(argv: list[str]) -> list[str]:
@@ -184,3 +189,7 @@ def read_env_file(path: str) -> dict[str, str]:
                 value = value[1:-1]
             found[name] = value
     return found
+def _absolute(path: str, cwd: str | None) -> str:
+    return os.path.abspath(path if cwd is None else os.path.join(cwd, path))
+
+

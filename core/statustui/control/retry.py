@@ -107,6 +107,8 @@ def plan(
         record = launch.read(state_dir, run.run_id)
     except StatustuiError as error:
         return _with(empty, refusal=str(error))
+    if isinstance(record.get("refusal"), str):
+        return _with(empty, refusal=record["refusal"])
     argv = _true_argv(record)
     cwd = str(record.get("cwd") or "/")
     env, diff = _environment(record, state_dir, settings)

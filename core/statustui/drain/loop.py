@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from statustui.drain import failpoint, lifecycle
+from statustui.drain.adopted import Adopted
 from statustui.drain.diary import Diary
+from statustui.drain.last_words import LastWords
 from statustui.drain.leftover import adopt_leftovers
 from statustui.drain.lookout import Ending, Lookout
 from statustui.drain.notify import Notice
@@ -60,6 +62,8 @@ class Drainer:
         self._pump = Pump(spool, self._sink, self._diary, host_info(where))
         self._sampling = Sampling()
         self._lookout = Lookout(spool, self._pump.tails, self._pump.registry, self._sampling, self._pump.steps)
+        self._last_words = LastWords(settings)
+        self._adopted = Adopted(spool, self._pump.tails, self._pump.registry, self._diary)
         self._requests = Requests(self._sink, where.owner, settings, self._pump.registry, self._lookout, self._diary)
         self._pruner = Pruner(spool, self._pump.tails, self._diary)
         self._stop = False
@@ -122,6 +126,7 @@ class Drainer:
         """Let go of the store and all processes."""
         signal.set_wakeup_fd(-1)
         self._requests.close()
+        self._adopted.close()
         self._lookout.close()
         self._sink.close()
         self._notice.close()
@@ -143,6 +148,7 @@ class Drainer:
             self._keep_house(now)
         if not self._pump.priming:
             self._requests.tick()
+        self._adopted.tick(now)
         self._lookout.tidy()
 
     def _hear(self, now: float) -> None:
@@ -185,11 +191,12 @@ class Drainer:
         if self._pump.registry.runs and self._sampling.due_in(now) == 0:
             samples = self._sampling.take(self._lookout.roots())
             beat = True  # in the same transaction
-        deaths = tuple(ending.death() for ending in endings)
+        deaths = tuple(map(self._last_words.of, endings))
         samples += tuple(_last_sample(ending) for ending in endings if ending.log_end is not None)
         began = time.monotonic()
         progress = now >= self._next_progress
         done = self._pump.push(samples, deaths, beat, progress, abandoned)
+        self._lookout.greet()
         if done is None:
             return
         if beat:
@@ -251,6 +258,7 @@ class Drainer:
         ]
         if self._pump.registry.runs:
             until.append(self._sampling.due_in(now))
+            until += self._adopted.due_in(now)
         if any(tail.has_counts for tail in self._pump.tails.active()):
             until.append(self._counts_due - now)
         if self._sink.failing_s:

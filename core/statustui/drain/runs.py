@@ -54,6 +54,7 @@ class OpenRun:
     log_inode: int | None = None
     heard: float | None = None
     """When anything was last written, by the writer's clock."""
+    log_start: int | None = None
     said: RunStatus | None = None
     """What the wrapped program said of its end."""
     ended: bool = False
@@ -134,6 +135,7 @@ def _status(value: object) -> RunStatus | None:
         return None
     return None if status.open else status
 
+        run.log_start = positive(record.get("log_start"))
 
 def later(one: float | None, other: object) -> float | None:
     """The later of two times in seconds since 1970; what is no time does not count."""

@@ -37,9 +37,15 @@ class SlotWriter:
 
     __slots__ = ("_dev", "_fd", "_ino", "_path", "_sequence")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, sequence: int = 0) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            path: of the slot.
+            sequence: that of its newest half, where another process wrote it before.
+        """
         self._path = path
-        self._sequence = 0
+        self._sequence = sequence
         self._fd = -1
         self._dev = self._ino = -1
 

@@ -11,7 +11,7 @@ Records of one journal come in their order; journals may be interleaved in any w
 - After a subtask's end only workers' counts still change its number: they are read after the workers' death.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from statustui.model import clean, named
@@ -120,9 +120,13 @@ def _run_start(state: RunState, record: Record, writer: WriterState, at: float, 
         state.boot_id, state.pid_ns = writer.boot_id, writer.pid_ns
         if "pid" not in record and not state.wrapped:
             state.pid, state.start_tick = writer.pid, writer.start_tick
+    began = clean.real(record.get("began"), lowest=-6e10, highest=at)
     if first or m is None or state.start_m is None:
-        state.started_at = at
-        state.start_m = m if m is not None else state.start_m
+        state.started_at = at if began is None else began
+        state.start_m = m - (at - state.started_at) if m is not None else state.start_m
+    if began is not None and not guest:  # it runs, and what it did unseen was no pause
+        state.progress_m = m
+        progress(state, at, m)
     _name(state, record, guest=guest)
     for fields in (_START, _INFO):
         for name, attribute, cleaned in fields:
@@ -135,7 +139,7 @@ def _run_start(state: RunState, record: Record, writer: WriterState, at: float, 
     if "params" in record:
         _params(state, record["params"])
     if not guest:
-        state.events.append(NewEvent(at=at, kind="started", status="started", message=state.label))
+        state.events.append(NewEvent(at=state.started_at, kind="started", status="started", message=state.label))
     if state.wrapped and state.pid is not None:
         progress(state, at, m)  # The command itself was started.
     state.dirty = 2
@@ -158,7 +162,8 @@ def _run_info(state: RunState, record: Record, writer: WriterState, at: float, m
         if name not in record:
             continue
         value = cleaned(record[name])
-        if value is not None and value != getattr(state, attribute):
+        cleared = name == "total" and record[name] is None
+        if (value is not None or cleared) and value != getattr(state, attribute):
             setattr(state, attribute, value)
             state.dirty = 2
     if "params" in record:
@@ -395,6 +400,9 @@ def fold_death(
     signal: int | None = None,
     exit_code: int | None = None,
     detail: str | None = None,
+    error: Record | None = None,
+    log_tail: Sequence[str] = (),
+    instead_of: str | None = None,
 ) -> None:
     """The run's process is proven to be dead without having said how it ended; changes nothing if it had."""
     if not state.status.open:
@@ -412,6 +420,9 @@ def fold_death(
     _close(state, status, at)
 
 
+        if log_tail:
+            state.log_tail = clean.texts(log_tail, 200)
+            state.details_dirty = True
 def fold_sample(state: RunState, sample: Any) -> None:
     """Apply a sample of the run's process tree (any object with the fields of ``store.apply.Sample``)."""
     if not state.status.open:

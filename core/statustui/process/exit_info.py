@@ -27,11 +27,17 @@ def wait_status(handle: Handle) -> int | None:
     if not LINUX or not handle.ended():
         return None
     # In this order: between the two looks a zombie may be reaped, never the other way round.
-    found = _of_zombie(handle.pid, handle.start)
+    found = of_zombie(handle.pid, handle.start)
     return found if found is not None else _of_pidfd(handle.fd)
 
 
-def _of_zombie(pid: int, start: int) -> int | None:
+def of_zombie(pid: int, start: int | None) -> int | None:
+    """The wait status of a process that nobody has taken yet; None where there is none, or it may not be seen.
+
+    Args:
+        pid: the process.
+        start: its start tick.
+    """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
