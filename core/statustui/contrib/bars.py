@@ -9,11 +9,10 @@ import os
 import sys
 
 from statustui.contrib import levels
+from statustui.contrib.joining import active
 from statustui.contrib.levels import Bar
 from statustui.model import values
-from statustui.record import begin as beginning
-from statustui.record import border, join, state
-from statustui.record.run import Run
+from statustui.record import border, state
 from statustui.record.track import _how_left
 
 TYPE_CHECKING = False
@@ -52,15 +51,6 @@ class _Guard:
 _guard = _Guard()
 _inherited = False
 """True in a forked worker whose parent had a bar open: it works for that one."""
-
-
-def active() -> Run | None:
-    """The run that a hook records in: the open one, else that of the wrapper which started this program; or None."""
-    run = beginning.current()
-    if run is None and join.offered():
-        run = Run({}).start()
-        run._shared = True  # it is the program's, whatever thread saw the first bar
-    return run if run else None
 
 
 def begin(read: "Callable[[], Reading]", name: str, unit: str | None = None, *, loops: bool = False) -> "Bar | None":
