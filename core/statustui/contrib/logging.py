@@ -69,7 +69,7 @@ class Handler(logging.Handler):
         self._run = run
         self._low = _Bucket(rate, burst)
         self._high = _Bucket(rate, burst)
-        self._inside = False
+        self._inside = 0  # pid of the process that is in emit(): a fork may copy it set
         self._begin(None)
         state.watchers.append(self._look)
 
@@ -90,9 +90,10 @@ class Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record it."""
-        if self._inside or record.name == "statustui" or record.name.startswith("statustui."):
+        pid = os.getpid()
+        if self._inside == pid or record.name == "statustui" or record.name.startswith("statustui."):
             return  # what recording itself says: never a loop
-        self._inside = True
+        self._inside = pid
         try:
             self._record(record)
         except Exception as error:
@@ -101,7 +102,7 @@ class Handler(logging.Handler):
             else:
                 raise
         finally:
-            self._inside = False
+            self._inside = 0
 
     def _record(self, record: logging.LogRecord) -> None:
         self._after_fork()
