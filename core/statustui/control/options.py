@@ -166,6 +166,10 @@ def shown(argv: list[str]) -> list[str]:
     return argv
 
 
+def _absolute(path: str, cwd: str | None) -> str:
+    return os.path.abspath(path if cwd is None else os.path.join(cwd, path))
+
+
 def _task_of(name: str) -> str:
     """A script's name as its own recorder would have it, so that wrapped and plain runs are one task's."""
     root, ending = os.path.splitext(name)
@@ -189,7 +193,3 @@ def read_env_file(path: str) -> dict[str, str]:
                 value = value[1:-1]
             found[name] = value
     return found
-def _absolute(path: str, cwd: str | None) -> str:
-    return os.path.abspath(path if cwd is None else os.path.join(cwd, path))
-
-

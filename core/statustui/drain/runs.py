@@ -52,9 +52,9 @@ class OpenRun:
     grace: float | None = None
     log_path: str | None = None
     log_inode: int | None = None
+    log_start: int | None = None
     heard: float | None = None
     """When anything was last written, by the writer's clock."""
-    log_start: int | None = None
     said: RunStatus | None = None
     """What the wrapped program said of its end."""
     ended: bool = False
@@ -126,6 +126,7 @@ def _learn(run: OpenRun, record: Mapping[str, Any]) -> None:
     path = text(record.get("log_path"))
     if path is not None:
         run.log_path, run.log_inode = path, positive(record.get("log_inode"))
+        run.log_start = positive(record.get("log_start"))
 
 
 def _status(value: object) -> RunStatus | None:
@@ -135,7 +136,6 @@ def _status(value: object) -> RunStatus | None:
         return None
     return None if status.open else status
 
-        run.log_start = positive(record.get("log_start"))
 
 def later(one: float | None, other: object) -> float | None:
     """The later of two times in seconds since 1970; what is no time does not count."""

@@ -11,6 +11,7 @@ Records of one journal come in their order; journals may be interleaved in any w
 - After a subtask's end only workers' counts still change its number: they are read after the workers' death.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -412,7 +413,13 @@ def fold_death(
     if state.cancel is not None and status.bad:
         status, state.lost_reason = RunStatus.CANCELLED, state.cancel.text
     elif status is not RunStatus.FINISHED:
+        if status is RunStatus.FAILED and error is None and state.error_type is None:
+            error = {"type": "ExitStatus", "message": reason}
+        _error(state, {"error": error}, guest=False)
         state.lost_reason = clean.text(reason, _MESSAGE)
+        if log_tail:
+            state.log_tail = clean.texts(log_tail, 200)
+            state.details_dirty = True
         if detail is not None:
             state.error_detail = clean.text(detail, 262_144)
             state.details_dirty = True
@@ -420,9 +427,6 @@ def fold_death(
     _close(state, status, at)
 
 
-        if log_tail:
-            state.log_tail = clean.texts(log_tail, 200)
-            state.details_dirty = True
 def fold_sample(state: RunState, sample: Any) -> None:
     """Apply a sample of the run's process tree (any object with the fields of ``store.apply.Sample``)."""
     if not state.status.open:
