@@ -16,7 +16,7 @@ from benchmarks.harness import Line, ms, quantile
 from statustui.model import histogram
 from statustui.store import item_counts, item_reads
 from statustui.store.batch import HostInfo
-from statustui.store.item_bulk import Bulk
+from statustui.store.bulk import Bulk
 from statustui.store.item_schema import item_counts as item_counts_table
 from statustui.store.item_schema import items, step_counts, step_totals
 from statustui.store.open import Store, open_store

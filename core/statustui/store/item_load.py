@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, BindParameter, Column, Connection, Select, Text, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
 
 from statustui.model.item_state import ItemState, PipelineState
 from statustui.store import item_rows
-from statustui.store.item_bulk import Bulk
+from statustui.store.bulk import Bulk, among
 from statustui.store.item_schema import item_steps, items
 from statustui.store.open import Store
 
@@ -17,26 +17,18 @@ _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _NEW = Bulk(items, ("pipeline", "key", "created_at", "updated_at"), ignore=True)
 
 
-def _among(of: Column[Any], name: str, dialect: str) -> Any:
-    """*of* is one of the values *name*: one array for PostgreSQL, so that the statement is always the same."""
-    if dialect == "sqlite":
-        return of.in_(bindparam(name, expanding=True))
-    kind = BigInteger() if name != "keys" else Text()
-    return of == func.any(bindparam(name, type_=ARRAY(kind)))
-
-
 def _each(make: Callable[[str], Select[Any]]) -> dict[str, Select[Any]]:
     return {dialect: make(dialect) for dialect in ("sqlite", "postgresql")}
 
 
 _OF_KEYS = _each(lambda d: select(items.c.key).where(
-    items.c.pipeline == bindparam("pipeline"), _among(items.c.key, "keys", d)))  # fmt: skip
+    items.c.pipeline == bindparam("pipeline"), among(items.c.key, "keys", d)))  # fmt: skip
 _BY_KEY = _each(lambda d: select(items).where(
-    items.c.pipeline == bindparam("pipeline"), _among(items.c.key, "keys", d)).order_by(items.c.id))  # fmt: skip
-_BY_ID = _each(lambda d: select(items).where(_among(items.c.id, "ids", d)).order_by(items.c.pipeline, items.c.id))
-_ALL_CELLS = _each(lambda d: select(item_steps).where(_among(item_steps.c.item, "ids", d)))
+    items.c.pipeline == bindparam("pipeline"), among(items.c.key, "keys", d)).order_by(items.c.id))  # fmt: skip
+_BY_ID = _each(lambda d: select(items).where(among(items.c.id, "ids", d)).order_by(items.c.pipeline, items.c.id))
+_ALL_CELLS = _each(lambda d: select(item_steps).where(among(item_steps.c.item, "ids", d)))
 _SOME_CELLS = _each(lambda d: select(item_steps).where(
-    _among(item_steps.c.item, "ids", d), _among(item_steps.c.step, "steps", d)))  # fmt: skip
+    among(item_steps.c.item, "ids", d), among(item_steps.c.step, "steps", d)))  # fmt: skip
 _ENDS = (
     select(item_steps.c.item, func.max(item_steps.c.completed_at))
     .where(item_steps.c.item.in_(_IDS))

@@ -8,7 +8,7 @@ from statustui.model.item_state import CellKey, ItemState, Tally
 from statustui.model.status import ItemStatus
 from statustui.model.times import from_epoch, to_epoch
 from statustui.store import item_load, item_rows
-from statustui.store.item_bulk import Bulk
+from statustui.store.bulk import Bulk
 from statustui.store.item_schema import item_steps, items, step_deltas
 from statustui.store.schema import events
 
@@ -27,6 +27,9 @@ def save(connection: Connection, states: Iterable[ItemState]) -> int:
     changed = sorted((item for item in states if item.dirty), key=lambda item: item.id or 0)
     if not changed:
         return 0
+    whole = changed
+    # Those that wait for a definition have no steps yet, and are not counted.
+    changed = [item for item in changed if item.pipeline.rev]
     for item in changed:
         item.derive()
     # In the order of their keys, as everybody writes them: nobody waits in rings.
@@ -36,7 +39,7 @@ def save(connection: Connection, states: Iterable[ItemState]) -> int:
     )
     _CELLS.write(connection, [item_rows.cell_row(item.id or 0, cell) for item, cell in cells])
     _completed(connection, changed)
-    _ITEMS.write(connection, [item_rows.item_row(item) for item in changed])
+    _ITEMS.write(connection, [item_rows.item_row(item) for item in whole])
     _EVENTS.write(
         connection,
         [
@@ -49,7 +52,7 @@ def save(connection: Connection, states: Iterable[ItemState]) -> int:
     count(connection, changed)
     for item in changed:
         _stored(item)
-    return len(changed)
+    return len(whole)
 
 
 def _completed(connection: Connection, changed: Sequence[ItemState]) -> None:

@@ -10,17 +10,25 @@ from statustui.model.state import RunState, SubState, WriterState
 from statustui.model.times import from_epoch
 from statustui.store import rows
 from statustui.store.batch import JournalBatch
+from statustui.store.bulk import among
 from statustui.store.open import Store
 from statustui.store.schema import journals, run_details, subtasks
 from statustui.store.schema import runs as runs_table
 
 _PART = 500
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_WRITERS = select(journals).where(journals.c.journal.in_(_IDS)).order_by(journals.c.journal)
-_REVS = (
-    select(runs_table.c.run_id, runs_table.c.id, runs_table.c.rev)
-    .where(runs_table.c.run_id.in_(_IDS))
+_WRITERS = {
+    dialect: select(journals).where(among(journals.c.journal, "ids", dialect)).order_by(journals.c.journal)
+    for dialect in ("sqlite", "postgresql")
+}
+_REVS = {
+    dialect: select(runs_table.c.run_id, runs_table.c.id, runs_table.c.rev)
+    .where(among(runs_table.c.run_id, "ids", dialect))
     .order_by(runs_table.c.run_id)
+    for dialect in ("sqlite", "postgresql")
+}
+_WRITERS_LOCKED, _REVS_LOCKED = (
+    {dialect: statement.with_for_update() for dialect, statement in of.items()} for of in (_WRITERS, _REVS)
 )
 _RUNS = select(runs_table).where(runs_table.c.id.in_(_IDS))
 _DETAILS = select(run_details).where(run_details.c.run.in_(_IDS))
@@ -54,7 +62,7 @@ def writers(
         seen = from_epoch(now)
         connection.execute(_NEW_JOURNAL[store.dialect], [{"journal": name, "seen_at": seen} for name in fresh])
     found: dict[str, WriterState] = {}
-    statement = _WRITERS.with_for_update() if store.database.lock_rows else _WRITERS
+    statement = (_WRITERS_LOCKED if store.database.lock_rows else _WRITERS)[store.dialect]
     for part in parts(names):
         for row in connection.execute(statement, {"ids": part}).mappings():
             writer = cached.get(row["journal"])
@@ -69,7 +77,7 @@ def runs(store: Store, connection: Connection, run_ids: Iterable[str], *, lock: 
     cached: dict[str, RunState] = store.cache.get("runs", {})
     found: dict[str, RunState] = {}
     stale: list[int] = []
-    statement = _REVS.with_for_update() if lock else _REVS
+    statement = (_REVS_LOCKED if lock else _REVS)[store.dialect]
     for part in parts(sorted(run_ids)):
         for run_id, number, rev in connection.execute(statement, {"ids": part}):
             state = cached.get(run_id)

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from statustui.model.state import RunState, WriterState
 from statustui.model.times import from_epoch, utc_now
 from statustui.store import rows
 from statustui.store.batch import HostInfo
+from statustui.store.bulk import Bulk, Update
 from statustui.store.load import parts
 from statustui.store.schema import events, hosts, journals, run_counts, run_details, subtasks
 from statustui.store.schema import runs as runs_table
@@ -18,31 +19,14 @@ from statustui.store.schema import runs as runs_table
 _DIALECTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def _upsert(table: Table, keys: tuple[str, ...], names: Iterable[str]) -> dict[str, Any]:
-    """Statements that insert a row or bring the one with these keys up to date, for each kind of database."""
-    made = {}
-    for dialect, make in _DIALECTS.items():
-        statement = make(table)
-        made[dialect] = statement.on_conflict_do_update(
-            index_elements=list(keys), set_={name: statement.excluded[name] for name in names if name not in keys}
-        )
-    return made
-
-
-def _update(names: Iterable[str]) -> Any:
-    return (
-        update(runs_table)
-        .where(runs_table.c.id == bindparam("b_id"))
-        .values({"rev": bindparam("b_rev")} | {name: bindparam(name) for name in names})
-    )
-
-
-_HOT = _update(rows.HOT)
-_FULL = _update(name for name in rows.RUN if name != "run_id")
 _FULL_NAMES = tuple(name for name in rows.RUN if name != "run_id")
-_DETAILS = _upsert(run_details, ("run",), (*rows.DETAILS, "samples"))
-_SUBS = _upsert(subtasks, ("run", "number"), rows.SUB)
-_JOURNALS = _upsert(journals, ("journal",), (*rows.WRITER, "counts", "seen_at"))
+_NEW = Bulk(runs_table, (*rows.RUN, "rev"))
+_HOT = Update(runs_table, "id", ("rev", *rows.HOT))
+_FULL = Update(runs_table, "id", ("rev", *_FULL_NAMES))
+_DETAILS = Bulk(run_details, ("run", *rows.DETAILS, "samples"), ("run",))
+_SUBS = Bulk(subtasks, ("run", *rows.SUB), ("run", "number"))
+_EVENTS = Bulk(events, ("at", "run", "task", "kind", "status", "message", "detail", "actor"))
+_JOURNALS = Bulk(journals, (*rows.WRITER, "counts", "seen_at"), ("journal",))
 _IDS = select(runs_table.c.run_id, runs_table.c.id).where(runs_table.c.run_id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = select(runs_table.c.attempt).where(runs_table.c.run_id == bindparam("retry_of"))
 _FOLLOWED = select(runs_table.c.retry_of).where(runs_table.c.retry_of.in_(bindparam("ids", expanding=True)))
@@ -65,7 +49,6 @@ _COUNTERS = {dialect: _counter(dialect) for dialect in _DIALECTS}
 
 def runs(connection: Connection, states: Sequence[RunState]) -> None:
     """Store new and changed runs with their details, subtasks, events and counters."""
-    dialect = connection.dialect.name
     counters: dict[tuple[int, str, str], int] = {}
     _insert(connection, [s for s in states if s.id is None], counters)
     known = [s for s in states if s.rev]
@@ -73,27 +56,20 @@ def runs(connection: Connection, states: Sequence[RunState]) -> None:
         (_HOT, rows.HOT, [s for s in known if s.dirty == 1]),
         (_FULL, _FULL_NAMES, [s for s in known if s.dirty == 2]),
     ):
-        if changed:
-            connection.execute(
-                statement, [rows.run_row(s, names) | {"b_id": s.id, "b_rev": s.rev + 1} for s in changed]
-            )
+        statement.write_named(connection, [rows.run_row(s, names) | {"id": s.id, "rev": s.rev + 1} for s in changed])
     _mark_retried(connection, states)
-    details = [rows.details_row(s) for s in states if s.details_dirty]
-    if details:
-        connection.execute(_DETAILS[dialect], details)
-    subs = [rows.sub_row(s.id or 0, sub) for s in states for sub in s.subs.values() if sub.dirty]
-    if subs:
-        connection.execute(_SUBS[dialect], subs)
-    said = [
-        {
-            "at": from_epoch(e.at), "run": s.id, "task": s.task, "kind": e.kind, "status": e.status,
-            "message": e.message, "detail": e.detail, "actor": e.actor,
-        }
-        for s in states
-        for e in s.events
-    ]  # fmt: skip
-    if said:
-        connection.execute(insert(events), said)
+    _DETAILS.write_named(connection, [rows.details_row(s) for s in states if s.details_dirty])
+    _SUBS.write_named(
+        connection, [rows.sub_row(s.id or 0, sub) for s in states for sub in s.subs.values() if sub.dirty]
+    )
+    _EVENTS.write(
+        connection,
+        [
+            (from_epoch(e.at), s.id, s.task, e.kind, e.status, e.message, e.detail, e.actor)
+            for s in states
+            for e in s.events
+        ],
+    )
     _count(states, counters)
     count(connection, counters)
     for state in states:
@@ -108,7 +84,7 @@ def _insert(connection: Connection, states: Sequence[RunState], counters: dict[t
             state.attempt = (connection.execute(_ATTEMPT, {"retry_of": state.retry_of}).scalar() or 1) + 1
     # Short numbers follow the order of starts.
     ordered = sorted(states, key=lambda s: (s.started_at, s.start_m or 0.0, s.run_id))
-    connection.execute(insert(runs_table), [rows.run_row(s) | {"rev": 1} for s in ordered])
+    _NEW.write_named(connection, [rows.run_row(s) | {"rev": 1} for s in ordered])
     ids: dict[str, int] = {}
     for part in parts([s.run_id for s in states]):
         ids.update({row[0]: row[1] for row in connection.execute(_IDS, {"ids": part})})
@@ -171,33 +147,35 @@ def writers(connection: Connection, states: Iterable[WriterState], now: float) -
     if not changed:
         return
     seen = from_epoch(now)
-    connection.execute(_JOURNALS[connection.dialect.name], [rows.writer_row(w) | {"seen_at": seen} for w in changed])
+    _JOURNALS.write_named(connection, [rows.writer_row(w) | {"seen_at": seen} for w in changed])
     for writer in changed:
         writer.dirty = False
+
+
+def _heard(dialect: str) -> Any:
+    names = ("machine", "host", "user", "boot_id", "drainer_pid", "drainer_version", "facts_dropped",
+             "progress_dropped")  # fmt: skip
+    values: dict[str, Any] = {name: bindparam(name) for name in names} | {"rev": 1}
+    # By the store's clock: the clocks of hosts differ.
+    values["last_heard"] = func.clock_timestamp() if dialect == "postgresql" else bindparam("last_heard")
+    statement = _DIALECTS[dialect](hosts).values(values)
+    changes: dict[str, Any] = {name: statement.excluded[name] for name in ("host", "user", "last_heard")}
+    for name in ("boot_id", "drainer_pid", "drainer_version"):  # a program that applies its own journal is no drainer
+        changes[name] = func.coalesce(statement.excluded[name], hosts.c[name])
+    for name in ("facts_dropped", "progress_dropped", "rev"):
+        changes[name] = hosts.c[name] + statement.excluded[name]
+    return statement.on_conflict_do_update(index_elements=["machine"], set_=changes)
+
+
+_HEARD = {dialect: _heard(dialect) for dialect in _DIALECTS}
 
 
 def host(connection: Connection, info: HostInfo, dropped: Sequence[int]) -> None:
     """The host has been heard of, and its drainer has changed something."""
     dialect = connection.dialect.name
-    statement = _DIALECTS[dialect](hosts)
-    names = ("host", "user", "boot_id", "drainer_pid", "drainer_version", "last_heard")
-    changes: dict[str, Any] = {name: statement.excluded[name] for name in names}
-    for name in ("boot_id", "drainer_pid", "drainer_version"):  # a program that applies its own journal is no drainer
-        changes[name] = func.coalesce(statement.excluded[name], hosts.c[name])
-    for name in ("facts_dropped", "progress_dropped", "rev"):
-        changes[name] = hosts.c[name] + statement.excluded[name]
-    connection.execute(
-        statement.values(
-            machine=info.machine,
-            host=info.host,
-            user=info.user,
-            boot_id=info.boot_id,
-            drainer_pid=info.pid,
-            drainer_version=info.version,
-            # By the store's clock: the clocks of hosts differ.
-            last_heard=func.clock_timestamp() if dialect == "postgresql" else utc_now(),
-            facts_dropped=dropped[0],
-            progress_dropped=dropped[1],
-            rev=1,
-        ).on_conflict_do_update(index_elements=["machine"], set_=changes)
-    )
+    values = {
+        "machine": info.machine, "host": info.host, "user": info.user, "boot_id": info.boot_id,
+        "drainer_pid": info.pid, "drainer_version": info.version, "facts_dropped": dropped[0],
+        "progress_dropped": dropped[1],
+    }  # fmt: skip
+    connection.execute(_HEARD[dialect], values if dialect == "postgresql" else values | {"last_heard": utc_now()})
