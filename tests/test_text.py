@@ -5,6 +5,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
+from wcwidth import wcwidth
 
 from statustui.model.text import safe_text
 
@@ -14,7 +16,7 @@ from statustui.model.text import safe_text
     [
         ("plain", "plain"),
         ("", ""),
-        ("naïve 日本語 👩\u200d👧", "naïve 日本語 👩\u200d👧"),
+        ("naïve 日本語 👩\u200d👧", "naïve 日本語 👩"),
         ("\x1b[31mred", "␛[31mred"),
         ("\x1b]52;c;aGk=\x07", "␛]52;c;aGk=␇"),
         ("a\x00b\x7f", "a␀b␡"),
@@ -66,3 +68,21 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
 def test_what_is_clean_stays_clean(text: str) -> None:
     once = safe_text(text)
     assert safe_text(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("👍🏽 ok", "👍 ok"), ("👩‍👩‍👧‍👦 family", "👩 family"), ("🏳️‍🌈!", "🏳!"),
+        ("🧑🏽‍🚀🚀", "🧑🚀"), ("✔️ done", "✔ done"), ("🇩🇪", "DE"),
+        ("1️⃣", "1\u20e3"), ("a\u200db", "ab"),
+    ],
+)  # fmt: skip
+def test_emoji_are_as_wide_as_every_terminal_draws_them(text: str, shown: str) -> None:
+    assert safe_text(text) == shown
+
+
+@given(st.text(alphabet="👍🏽🏿👩‍️🏳🌈✔1⃣🇩🇪 a中é☠ℹ", max_size=40))
+def test_no_two_ways_of_counting_cells_differ(text: str) -> None:
+    shown = safe_text(text)
+    assert cell_len(shown) == sum(wcwidth(character) for character in shown)

@@ -3,8 +3,11 @@
 What other people's data may do to a terminal, and how each kind of character is shown instead:
 controls as their Unicode pictures, so that tampering stays visible; C1 controls, bidirectional
 overrides and invisible characters as backslash escapes; a bar redrawn by carriage returns as its
-last state.
+last state; emoji made of several characters as the first of them, since terminals do not agree on
+how wide the rest is, and one that is counted wrong shifts all that stands behind it.
 """
+
+import re
 
 TAB = 8
 """Cells between tab stops."""
@@ -17,7 +20,7 @@ def _table() -> dict[int, str]:
     table = {code: chr(0x2400 + code) for code in range(0x20) if code != 0x0A}
     table[0x7F] = "\u2421"
     table.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
-    # What reorders, hides or breaks a line; ZWJ and ZWNJ stay (emoji, Persian).
+    # What reorders, hides or breaks a line; ZWNJ stays (Persian).
     for first, last in (
         (0x00AD, 0x00AD),
         (0x061C, 0x061C),
@@ -31,10 +34,17 @@ def _table() -> dict[int, str]:
     ):
         table.update({code: f"\\u{code:04x}" for code in range(first, last + 1)})
     table.update({code: f"\\U{code:08x}" for code in range(0xE0000, 0xE1000)})
+    # Parts of emoji: joiner, variations, skin tones; a flag is the two letters that it stands for.
+    table.update(dict.fromkeys((0x200D, 0xFE0E, 0xFE0F, *range(0x1F3FB, 0x1F400)), ""))
+    table.update({0x1F1E6 + letter: chr(ord("A") + letter) for letter in range(26)})
     return table
 
 
 _SHOWN = _table()
+_JOINED = re.compile(
+    "([\u2190-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff])(?:[\ufe0f\U0001f3fb-\U0001f3ff]*\u200d[^\\s\\w])+"
+)
+"""An emoji joined to others."""
 
 
 def safe_text(text: str, *, one_line: bool = True, limit: int = 4096) -> str:
@@ -73,6 +83,8 @@ def _safe_line(line: str, limit: int) -> str:
     if line.isascii():
         line = line if line.isprintable() else line.translate(_SHOWN)
     else:
+        if "\u200d" in line:
+            line = _JOINED.sub(r"\1", line)
         line = _fewer_marks(_without_surrogates(line.translate(_SHOWN)))
     return line if len(line) <= limit and not cut else line[: limit - 1] + _CUT
 

@@ -39,6 +39,10 @@ def _parts(share: float, parts: int) -> int:
     return max(1 if parts > 1 else 0, min(parts - 1, int(share * parts)))
 
 
+ALIGNED = 14
+"""Columns of at least this many cells have room for labels of one length."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BarCell:
     """A table cell with a bar that fills its column, and a label to the right of it."""
@@ -58,6 +62,8 @@ class BarCell:
         label = render.clean(self.label)
         if self.fraction is None:
             return ((label, self.label_style),)
+        if label and width >= ALIGNED:
+            label = label.rjust(len("23/112"))  # bars below each other end together, and so compare
         room = min(self.longest, width - render.width(label) - 1 if label else width)
         if room < 3:
             return ((label or bar(self.fraction, width, ascii=self.ascii), self.label_style),)
