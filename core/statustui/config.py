@@ -46,6 +46,7 @@ _KINDS = {
     "operators": "list",
     "env": "list",
     "redact": "list",
+    "progress": "list",
     "keys": "table",
     "ssh": "table",
     "path": "text",
@@ -83,6 +84,7 @@ class Settings:
         "notes",
         "operators",
         "path",
+        "progress",
         "read_only",
         "redact",
         "ssh",
@@ -109,6 +111,7 @@ class Settings:
         ssh: dict[str, str] | None = None,
         path: str | None = None,
         redact: tuple[str, ...] = (),
+        progress: tuple[str, ...] = (),
         files: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -140,6 +143,8 @@ class Settings:
         """PATH for retried runs; None = a usual one."""
         self.redact = redact
         """Regular expressions of further secrets."""
+        self.progress = progress
+        """Regular expressions that find progress in what wrapped commands print (``run --progress``)."""
         self.files = files
         """Configuration files that were read, the strongest first."""
         self.notes = notes
@@ -191,6 +196,7 @@ def load(*, store: str | None = None, start: str | None = None) -> Settings:
         ssh=reading.table("ssh"),
         path=reading.text("path"),
         redact=reading.list("redact"),
+        progress=reading.list("progress"),
         files=tuple(path for path, _ in reading.files),
         notes=tuple(reading.notes),
     )

@@ -37,6 +37,10 @@ class Job:
         """True when INT, TERM or HUP was passed on."""
         self.idle: Callable[[], None] | None = None
         """Called once when nothing is to be done for the first time."""
+        self.look: Callable[[], float] | None = None
+        """Called now and then while the command runs; returns seconds until the next time, negative for never."""
+        self.look_at = 0.0
+        """When next (monotonic seconds)."""
         self._up = self._down = -1
         self._heard = b""
         self._poll = select.poll()
@@ -92,14 +96,23 @@ class Job:
     def _wait(self) -> set[int]:
         """Wait for something to do."""
         if self.idle is not None:
-            found = self._poll.poll(20)
-            if not found:
-                idle, self.idle = self.idle, None
-                idle()
-                found = self._poll.poll()
-        else:
-            found = self._poll.poll()
-        return {fd for fd, _ in found}
+            if found := self._poll.poll(20):
+                return {fd for fd, _ in found}
+            idle, self.idle = self.idle, None
+            idle()
+        return {fd for fd, _ in self._poll_looking()}
+
+    def _poll_looking(self) -> list[tuple[int, int]]:
+        while self.look is not None:
+            wait = self.look_at - time.monotonic()
+            if wait > 0 and (found := self._poll.poll(1 + int(1000 * wait))):
+                return found
+            if time.monotonic() >= self.look_at:
+                pause = self.look()
+                self.look_at = time.monotonic() + pause
+                if pause < 0:
+                    self.look = None
+        return self._poll.poll()
 
     def _pass_on(self, number: int) -> None:
         if self.status is not None or not self.pid:

@@ -3,7 +3,10 @@
 import os
 import re
 
-USAGE = "usage: statustui run [--name N] [--stage S] [--log FILE | --no-log] [--grace S] [--pty] [--store URL] -- CMD …"
+USAGE = (
+    "usage: statustui run [--name N] [--stage S] [--log FILE | --no-log] [--grace S] [--pty] [--progress P]"
+    " [--store URL] -- CMD …"
+)
 HELP = f"""{USAGE}
 
 Run CMD unchanged and record it: when it began, how it ended, its log, CPU and memory.
@@ -14,6 +17,8 @@ Run CMD unchanged and record it: when it began, how it ended, its log, CPU and m
   --no-log         copy nothing; the command gets your own stdout and stderr
   --grace S        seconds between TERM and KILL when it is cancelled (default 10)
   --pty            give it a terminal even where the output is a pipe or a file
+  --progress P     how progress is found in what it prints: auto (default), off, or a regular expression with some of
+                   the groups done, total, percent, message, heading: 'row (?P<done>[0-9]+) of (?P<total>[0-9]+)'
   --env-file FILE  add the variables of FILE (NAME=value lines) to its environment
   --store URL      record in this store
 
@@ -23,7 +28,7 @@ The exit status is the command's own; 128+n after signal n, 127 not found, 126 n
 
 Example: statustui run --name nightly_backup -- rsync -a /data /backup
 """
-_VALUES = ("--name", "--stage", "--log", "--grace", "--store", "--env-file", "--run-id", "--asked-by")
+_VALUES = ("--name", "--stage", "--log", "--grace", "--store", "--env-file", "--run-id", "--asked-by", "--progress")
 BOOTSTRAP = "statustui.contrib.script"
 """The module that runs a Python script with hooks, for ``python -m statustui run script.py``."""
 _FLAGS = ("--no-log", "--pty")
@@ -42,7 +47,9 @@ class UsageError(Exception):
 class Options:
     """The parsed command line of the wrapper."""
 
-    __slots__ = ("argv", "asked_by", "env_file", "grace", "log", "name", "no_log", "pty", "run_id", "stage", "store")
+    __slots__ = (
+        "argv", "asked_by", "env_file", "grace", "log", "name", "no_log", "progress", "pty", "run_id", "stage", "store",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.argv: list[str] = []
@@ -52,6 +59,8 @@ class Options:
         self.log: str | None = None
         """Absolute path of the user's own log file."""
         self.no_log = False
+        self.progress = "auto"
+        """``auto``, ``off`` or a regular expression that finds progress in the output."""
         self.pty = False
         self.grace: float | None = None
         """Seconds between TERM and KILL on a cancel."""
@@ -65,7 +74,7 @@ class Options:
     def as_dict(self) -> dict[str, object]:
         """What a retry needs to run the command in the same way again."""
         values = {name: getattr(self, name) for name in ("name", "stage", "log", "grace", "store", "env_file")}
-        return {**values, "no_log": self.no_log, "pty": self.pty}
+        return {**values, "no_log": self.no_log, "progress": self.progress, "pty": self.pty}
 
 
 def parse(argv: list[str]) -> Options:
@@ -113,7 +122,27 @@ def _checked(name: str, value: str) -> str | float:
         return seconds
     if not value:
         raise UsageError(f"{name} needs a value")
+    if name == "--progress" and value not in ("auto", "off"):
+        return expression(value)
     return os.path.abspath(value) if name in ("--log", "--env-file") else value
+
+
+def expression(text: str) -> str:
+    """A regular expression that finds progress, checked.
+
+    Raises:
+        UsageError: it is none, or has no group that says something.
+    """
+    known = ("done", "total", "percent", "message", "heading", "name", "unit")
+    try:
+        groups = list(re.compile(text).groupindex)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"--progress: {text[:80]!r} is no regular expression: {error}") from None
+    foreign = [group for group in groups if group not in known]
+    if foreign or not {"done", "percent", "message", "heading"} & set(groups):
+        told = f"has the unknown group {foreign[0]}" if foreign else "names no group"
+        raise UsageError(f"--progress: {text[:80]!r} {told}; known are {', '.join(f'(?P<{g}>…)' for g in known)}")
+    return text
 
 
 class Command:

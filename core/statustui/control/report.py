@@ -18,6 +18,7 @@ from statustui.record import context
 
 if TYPE_CHECKING:
     from statustui.config import Settings
+    from statustui.control.output.follow import Follower
     from statustui.process.cgroup import OomCounter
 
 # Longest that the journal is brought in by this very process, where no drainer is allowed.
@@ -71,6 +72,17 @@ class Log:
             return {}
         return {"log_path": self.path, "log_inode": self.inode, "log_start": self.start}
 
+    def parts(self) -> list[tuple[str, int]]:
+        """(path, first byte) of all files with output of this run, the main one first."""
+        return [*([] if self.path is None else [(self.path, self.start)]), *self.others]
+
+    def grown(self) -> bool:
+        """Has the command printed anything?"""
+        try:
+            return any(os.stat(path).st_size > start for path, start in self.parts())
+        except OSError:
+            return False
+
     def end(self) -> int | None:
         """Byte after the last one of this run."""
         if self.path is None:
@@ -83,9 +95,7 @@ class Log:
 
     def last_lines(self) -> list[str]:
         """The last lines of all files of this run, the main one first."""
-        parts = [] if self.path is None else [(self.path, self.start)]
-        parts += self.others
-        return tail.merge([tail.last_lines(path, start) for path, start in parts])
+        return tail.merge([tail.last_lines(path, start) for path, start in self.parts()])
 
 
 class Report:
@@ -104,6 +114,7 @@ class Report:
         self._writer = Writer(self._spool, role="wrapper", lang="sh", store_url=settings.store_url)
         self._patterns: list[re.Pattern[str]] | None = None
         self._memory: OomCounter | None = None
+        self._follower: Follower | None = None
 
     def started(self, pid: int, log: Log) -> None:
         """Record the start."""
@@ -175,6 +186,38 @@ class Report:
         if self.settings.drainer == "process":
             drainer.ensure_drainer(self._spool)
 
+    def look(self, log: Log) -> float:
+        """Read progress out of what the command has printed; seconds until the next look, negative for none."""
+        try:
+            if self._follower is None:
+                if not log.grown():
+                    return 0.5
+                from statustui.control.output.follow import Follower
+
+                self._follower = Follower(
+                    log,
+                    self._command,
+                    self._options.argv,
+                    self._options.progress,
+                    self.settings.progress,
+                    writer=self._writer,
+                    spool=self._spool,
+                    run_id=self.origin.run_id,
+                    clean=self._plain,
+                )
+            return self._follower.look()
+        except Exception as error:  # ours, not the command's: it must run, and its end must be recorded
+            self._blind(error)
+            return -1.0
+
+    def _blind(self, error: Exception) -> None:
+        self._follower = None
+        told = f"its output is not looked at any more: {type(error).__name__}: {error}"[:500]
+        self._writer.fact("event", self.origin.run_id, kind="warning", message=told)
+
+    def _plain(self, text: str) -> str:
+        return self._redacted("".join(c if c.isprintable() else " " for c in text))
+
     def refused(self, error: OSError, status: int, log: Log) -> None:
         """Record a command that could not be executed."""
         self.started(os.getpid(), log)
@@ -192,6 +235,11 @@ class Report:
         """
         from statustui.control.cancel import was_asked
 
+        if self._follower is not None:
+            try:
+                self._follower.finish()
+            except Exception as error:
+                self._blind(error)
         if log_failed:
             self._writer.fact(
                 "event", self.origin.run_id, kind="warning", message="a part of the log could not be written"

@@ -274,6 +274,7 @@ def _options(record: Mapping[str, Any]) -> list[str]:
         ("--stage", record.get("stage")),
         ("--grace", record.get("grace")),
         ("--env-file", record.get("env_file")),
+        ("--progress", options.get("progress")),
     ):
         if value is not None:
             words.append(f"{option}={value}")

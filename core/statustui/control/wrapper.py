@@ -7,6 +7,7 @@ command runs as it would alone.
 import os
 import signal
 import sys
+import time
 
 from statustui.control import options as wanted
 from statustui.control import streams
@@ -26,6 +27,8 @@ NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 USAGE = 2
 _ATTEMPT = "STATUSTUI_ATTEMPT"
+# Before that nothing of what reads the output is loaded: most commands have ended.
+_FIRST_LOOK_S = 0.5
 
 
 def main(argv: list[str]) -> int:
@@ -152,6 +155,8 @@ class _Wrapper:
         report, log = recorded
         report.started(job.pid, log)
         job.idle = lambda: report.launched(self.env, log)
+        if self.options.progress != "off" and (log.path is not None or log.others):
+            job.look, job.look_at = lambda: report.look(log), time.monotonic() + _FIRST_LOOK_S
 
     def _origin(self) -> "Origin":
         from statustui.control.report import Origin

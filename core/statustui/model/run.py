@@ -131,6 +131,11 @@ class Run:
         return "derived" if self.derived_percent is not None else None
 
 
+OUTPUT_NUMBERS = 3 << 29
+"""Subtasks that ``statustui run`` reads out of a command's output are numbered from here on, where neither programs,
+nor their workers (odd multiples of 1024), nor names (from 2^30 on) have theirs."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subtask:
     """One numbered part of a run."""
