@@ -132,7 +132,8 @@ class Update(_Rows):
     def write_named(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Write *rows*; no two of them may have one key."""
         if connection.dialect.name == "sqlite":
-            rows = [row | {self._bound: row[self._key]} for row in rows]
+            # The key itself must not be among what is set.
+            rows = [{self._bound if name == self._key else name: row[name] for name in row} for row in rows]
         super().write_named(connection, rows)
 
 

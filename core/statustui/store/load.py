@@ -17,18 +17,21 @@ from statustui.store.schema import runs as runs_table
 
 _PART = 500
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_WRITERS = {
-    dialect: select(journals).where(among(journals.c.journal, "ids", dialect)).order_by(journals.c.journal)
+_OFFSETS = {
+    dialect: select(journals.c.journal, journals.c.offset)
+    .where(among(journals.c.journal, "ids", dialect))
+    .order_by(journals.c.journal)
     for dialect in ("sqlite", "postgresql")
 }
+_WRITERS = select(journals).where(journals.c.journal.in_(_IDS))
 _REVS = {
     dialect: select(runs_table.c.run_id, runs_table.c.id, runs_table.c.rev)
     .where(among(runs_table.c.run_id, "ids", dialect))
     .order_by(runs_table.c.run_id)
     for dialect in ("sqlite", "postgresql")
 }
-_WRITERS_LOCKED, _REVS_LOCKED = (
-    {dialect: statement.with_for_update() for dialect, statement in of.items()} for of in (_WRITERS, _REVS)
+_OFFSETS_LOCKED, _REVS_LOCKED = (
+    {dialect: statement.with_for_update() for dialect, statement in of.items()} for of in (_OFFSETS, _REVS)
 )
 _RUNS = select(runs_table).where(runs_table.c.id.in_(_IDS))
 _DETAILS = select(run_details).where(run_details.c.run.in_(_IDS))
@@ -62,13 +65,18 @@ def writers(
         seen = from_epoch(now)
         connection.execute(_NEW_JOURNAL[store.dialect], [{"journal": name, "seen_at": seen} for name in fresh])
     found: dict[str, WriterState] = {}
-    statement = (_WRITERS_LOCKED if store.database.lock_rows else _WRITERS)[store.dialect]
+    statement = (_OFFSETS_LOCKED if store.database.lock_rows else _OFFSETS)[store.dialect]
+    stale: list[str] = []
     for part in parts(names):
-        for row in connection.execute(statement, {"ids": part}).mappings():
-            writer = cached.get(row["journal"])
-            if writer is None or writer.offset != row["offset"]:
-                writer = rows.writer_state(row)
-            found[writer.journal] = writer
+        for journal, offset in connection.execute(statement, {"ids": part}):
+            writer = cached.get(journal)
+            if writer is None or writer.offset != offset:
+                stale.append(journal)
+            else:
+                found[journal] = writer
+    for part in parts(stale):
+        for row in connection.execute(_WRITERS, {"ids": part}).mappings():
+            found[row["journal"]] = rows.writer_state(row)
     return found
 
 
