@@ -113,6 +113,18 @@ def test_news_that_never_ends_is_drawn_at_most_twice_as_often(
     assert source.reads == most
 
 
+def test_samples_of_processes_do_not_put_off_the_change_that_waits(
+    box: Box, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "TICK", 0.8)
+    monkeypatch.setattr(poller_module, "SAMPLE", 0.3)
+    source = tui.FakeSource(tui.busy())
+    start(source)
+    box.wait(lambda messages: len(messages) == 1)
+    source.put(source.now)
+    box.wait(lambda _: source.reads == 2)
+
+
 def test_losses_are_counted_and_the_store_comes_back(box: Box, start: Start) -> None:
     source = tui.FakeSource(tui.busy())
     source.lost = Lost("store missing", "gone")

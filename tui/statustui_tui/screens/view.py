@@ -126,7 +126,8 @@ def overall_fraction(run: Run) -> float | None:
 def arranged(found: Sequence[Entry], order: Order, snapshot: Snapshot, now: datetime) -> list[Entry]:
     """*found* in the chosen order."""
     by_id = {entry.run.run_id: entry for entry in found}
-    runs = (replace(e.run, cpu_percent=e.cpu, rss_bytes=e.memory) if e.usage else e.run for e in found)
+    fresher = order.by in ("cpu", "memory")
+    runs = (replace(e.run, cpu_percent=e.cpu, rss_bytes=e.memory) if fresher and e.usage else e.run for e in found)
     hosts = hosts_now(snapshot, now)
     placed = ordered(runs, order.by, stats=snapshot.stats, hosts=hosts, now=now, reverse=order.reverse)
     return [by_id[run.run_id] for run in placed]
