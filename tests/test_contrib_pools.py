@@ -89,7 +89,8 @@ POOLS = """
         assert pool_map(pool, double, (n for n in range(5)), "generator", chunksize=2) == [0, 2, 4, 6, 8]
         assert pool_starmap(pool, add, [(1, 2), (3, 4)], "starmap") == [3, 7]
         assert list(pool_imap(pool, double, range(20), "imap", chunksize=3)) == [2 * n for n in range(20)]
-        assert sorted(pool_imap_unordered(pool, double, iter(range(20)), "unordered", total=20)) == list(range(0, 40, 2))
+        found = pool_imap_unordered(pool, double, iter(range(20)), "unordered", total=20)
+        assert sorted(found) == list(range(0, 40, 2))
         try:
             pool_map(pool, picky, range(20), "fails", chunksize=1)
         except ValueError:

@@ -1,7 +1,7 @@
 """Work given to executors as a subtask with exact counts: ``with tracked(pool, "Parsing") as work: work.submit(…)``.
 
-Every call is counted where it runs, when it returns or raises: threads and processes alike (fork, spawn, forkserver), and
-what a worker has counted stays counted when it is killed. Without an open run all of it is what it is without us.
+Every call is counted where it runs, when it returns or raises: in threads and in processes (fork, spawn, forkserver).
+What a worker has counted stays counted when it is killed. Without an open run all of it is what it is without us.
 """
 
 import concurrent.futures as _futures

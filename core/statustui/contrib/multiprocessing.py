@@ -1,11 +1,11 @@
-"""Work given to ``multiprocessing.Pool`` as a subtask with exact counts: ``pool_map(pool, parse, paths, name="Parsing")``.
+"""Work given to ``multiprocessing.Pool`` as a subtask with exact counts: ``pool_map(pool, parse, paths, "Parsing")``.
 
-A call is counted in its worker when it returns or raises (fork, spawn and forkserver); the counts of all workers add up.
-Without an open run these functions are the pool's own.
+A call is counted in its worker when it returns or raises (fork, spawn and forkserver); the counts of all of them add
+up. Without an open run these functions are the pool's own.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from multiprocessing.pool import Pool
 from operator import length_hint
 from typing import Any, Generic, TypeVar
@@ -49,7 +49,7 @@ def _map(
     does: Callable[..., list[T]], function: Callable[..., T], items: Iterable[Any], name: str, unit: str | None,
     chunksize: int | None,
 ) -> list[T]:  # fmt: skip
-    known = items if hasattr(items, "__len__") else list(items)  # the pool makes a list of it, too
+    known = items if isinstance(items, Sized) else list(items)  # the pool makes a list of it, too
     outcome = begin(name, len(known), unit)
     if outcome is None:
         return does(function, known, chunksize)
@@ -103,7 +103,7 @@ def _imap(
 
 
 class _Results(Generic[T]):
-    """The results of ``imap``: an error of one call is raised by ``next``, and the results after it can still be had."""
+    """The results of ``imap``: an error of one call is raised by ``next``, and the results after it can be had."""
 
     def __init__(self, results: Iterator[T], outcome: Outcome) -> None:
         self._results = results
@@ -114,7 +114,7 @@ class _Results(Generic[T]):
 
     def __next__(self, *timeout: float) -> T:
         try:
-            return self._results.next(*timeout) if timeout else next(self._results)  # type: ignore[attr-defined, no-any-return]
+            return self._results.next(*timeout) if timeout else next(self._results)  # type: ignore[attr-defined]
         except StopIteration:
             self._end(broken=False)
             raise
