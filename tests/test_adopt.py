@@ -31,13 +31,13 @@ from support.processes import python, sleeper, until
 from support.users import OTHER, as_user, only_root
 
 READER = """
-import os, signal, sys, time
-pause = float(sys.argv[1])
+import os, sys, time
 print("reading", flush=True)
-for path in sys.argv[2:]:
+for path in sys.argv[1:]:
     with open(path, "rb", buffering=0) as file:
         while file.read(1 << 16):
-            time.sleep(pause)
+            if not os.path.exists("finish"):
+                time.sleep(0.02)
 end = os.environ.get("END")
 if end:
     print("ValueError: 3 rows are short", flush=True)
@@ -67,8 +67,8 @@ def watched(settings: config.Settings) -> Iterator[Adopt]:
 
 
 @contextmanager
-def reader(place: Path, *sizes: int, pause: float = 0.02, end: str = "") -> Iterator["subprocess.Popen[bytes]"]:
-    """A program of a person that reads files slowly and prints into a log."""
+def reader(place: Path, *sizes: int, end: str = "") -> Iterator["subprocess.Popen[bytes]"]:
+    """A program of a person that reads files slowly, until it is to finish, and prints into a log."""
     (place / "load.py").write_text(READER)
     names = []
     for number, size in enumerate(sizes):
@@ -78,7 +78,7 @@ def reader(place: Path, *sizes: int, pause: float = 0.02, end: str = "") -> Iter
         names.append(path.name)
     with open(place / "load.log", "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "load.py", str(pause), *names],
+            [sys.executable, "load.py", *names],
             cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "END": end},
         )  # fmt: skip
     try:
@@ -101,6 +101,24 @@ def now(settings: config.Settings, task: str) -> Any:
     return the_run(settings.store_url, task)
 
 
+def seen(settings: config.Settings, task: str, condition: Callable[[Any], object], what: str) -> Any:
+    """The run as it was when the condition held."""
+    found: list[Any] = []
+
+    def holds() -> bool:
+        run = now(settings, task)
+        if run is not None and condition(run):
+            found.append(run)
+        return bool(found)
+
+    until(holds, 30, what)
+    return found[0]
+
+
+def finish(place: Path) -> None:
+    (place / "finish").touch()
+
+
 def ended(settings: config.Settings, task: str) -> Any:
     until(lambda: (run := now(settings, task)) is not None and not run.status.open, 20, f"the end of {task}")
     return now(settings, task)
@@ -114,10 +132,9 @@ def subtasks(settings: config.Settings, run_id: str) -> Any:
 def test_an_adopted_program_has_its_start_its_log_and_moving_progress(
     settings: config.Settings, watched: Adopt, env: Path
 ) -> None:
-    with reader(env, 4 << 20, 4 << 20, pause=0.05) as program:
+    with reader(env, 2 << 20, 256 << 20) as program:
         done = watched(program.pid)
-        until(lambda: (run := now(settings, "load")) is not None and run.derived_percent, 20, "a percent")
-        run = now(settings, "load")
+        run = seen(settings, "load", lambda run: run.derived_percent, "a percent")
         assert (run.status, run.pid, run.type, run.host) == (RunStatus.RUNNING, program.pid, "python", os.uname()[1])
         assert run.script_path == str(env / "load.py")
         assert run.log_path == done.log_path == str(env / "load.log")
@@ -125,11 +142,12 @@ def test_an_adopted_program_has_its_start_its_log_and_moving_progress(
         assert about is not None
         assert abs(run.started_at.timestamp() - (time.time() - about.age_s)) < 1.0, "it began when its process did"
         (sub,) = subtasks(settings, done.run_id)
-        assert (sub.name, sub.unit, sub.items_total, sub.inner["files"]) == ("2 files", "B", 8 << 20, 2)
+        assert (sub.name, sub.unit, sub.items_total, sub.inner["files"]) == ("2 files", "B", 258 << 20, 2)
         first = run.derived_percent
-        until(lambda: now(settings, "load").derived_percent > first, 20, "more of it")
-        until(lambda: now(settings, "load").subtask_message == "part1.bin", 20, "the second file")
-        until(lambda: now(settings, "load").rss_bytes, 20, "its memory")
+        seen(settings, "load", lambda run: run.derived_percent > first, "more of it")
+        seen(settings, "load", lambda run: run.subtask_message == "part1.bin", "the second file")
+        seen(settings, "load", lambda run: run.rss_bytes, "its memory")
+        finish(env)
         run = ended(settings, "load")
         assert (run.status, run.exit_code, run.error_message) == (RunStatus.FINISHED, 0, None)
         assert run.duration_s == pytest.approx(run.ended_at.timestamp() - run.started_at.timestamp(), abs=0.5)
@@ -145,20 +163,22 @@ def test_an_adopted_program_has_its_start_its_log_and_moving_progress(
 def test_a_signal_is_told_as_the_kernel_has_it(
     settings: config.Settings, watched: Adopt, env: Path, number: int, status: RunStatus, reason: str
 ) -> None:
-    with reader(env, 4 << 20) as program:
+    with reader(env, 256 << 20) as program:
         watched(program.pid)
         until(lambda: now(settings, "load"))
         program.send_signal(number)
         run = ended(settings, "load")
-        assert (run.status, run.signal) == (status, number)
+        assert (run.status, run.signal) == (status, number), run.lost_reason
         assert run.lost_reason.startswith(reason)
 
 
 def test_a_failure_has_its_exit_status_and_the_line_of_the_log_that_tells(
     settings: config.Settings, watched: Adopt, env: Path
 ) -> None:
-    with reader(env, 1 << 20, pause=0.05, end="3") as program:
+    with reader(env, 256 << 20, end="3") as program:
         watched(program.pid)
+        until(lambda: now(settings, "load"))
+        finish(env)
         run = ended(settings, "load")
         assert (run.status, run.exit_code) == (RunStatus.FAILED, 3)
         assert (run.error_type, run.error_message) == ("exit status 3", "ValueError: 3 rows are short")
@@ -186,13 +206,13 @@ def test_cancel_reaches_it_and_its_children(settings: config.Settings, watched: 
 
 def test_a_drainer_that_takes_over_goes_on_where_the_other_was(settings: config.Settings, env: Path) -> None:
     spool = config.spool_dir(settings)
-    with reader(env, 16 << 20, pause=0.1) as program:
+    with reader(env, 256 << 20) as program:
         done = adopt.adopt(settings, adopt.inspect(program.pid, []), by="ben")
         with drainer(spool):
-            until(lambda: (run := now(settings, "load")) is not None and run.derived_percent, 20, "a percent")
+            seen(settings, "load", lambda run: run.derived_percent, "a percent")
         first = now(settings, "load").derived_percent
         with drainer(spool):
-            until(lambda: now(settings, "load").derived_percent > first, 20, "more of it")
+            seen(settings, "load", lambda run: run.derived_percent > first, "more of it")
         (sub,) = subtasks(settings, done.run_id)
         assert sub.status is SubtaskStatus.RUNNING
         program.kill()
@@ -201,7 +221,7 @@ def test_a_drainer_that_takes_over_goes_on_where_the_other_was(settings: config.
 
 
 def test_one_that_ended_while_nobody_watched_says_what_is_not_known(settings: config.Settings, env: Path) -> None:
-    with reader(env, 4 << 20) as program:
+    with reader(env, 256 << 20) as program:
         adopt.adopt(settings, adopt.inspect(program.pid, []), by="ben")
         program.kill()
         program.wait()
@@ -217,8 +237,7 @@ def test_an_unmodified_sha512sum_shows_its_percent(settings: config.Settings, wa
         try:
             until(lambda: (about := facts(program.pid)) is not None and about.argv[:1] == ("sha512sum",))
             watched(program.pid)
-            until(lambda: (run := now(settings, "sha512sum")) is not None and run.derived_percent, 20, "a percent")
-            run = now(settings, "sha512sum")
+            run = seen(settings, "sha512sum", lambda run: run.derived_percent, "a percent")
             assert 0 < run.derived_percent < 100
             assert (run.subtask_name, run.items_total, run.unit) == ("big.iso", 64 << 30, "B")
         finally:
@@ -227,24 +246,24 @@ def test_an_unmodified_sha512sum_shows_its_percent(settings: config.Settings, wa
 
 def test_a_chosen_file_and_a_chosen_log(settings: config.Settings, watched: Adopt, env: Path) -> None:
     (env / "other.log").write_text("words\n")
-    with reader(env, 1 << 20, 8 << 20) as program:
+    with reader(env, 1 << 20, 256 << 20) as program:
         options = {"log": str(env / "other.log"), "progress_file": str(env / "part1.bin")}
         watched(program.pid, name="DAILY_load", **options)
-        until(lambda: (run := now(settings, "DAILY_load")) is not None and run.derived_percent, 20, "a percent")
-        run = now(settings, "DAILY_load")
+        run = seen(settings, "DAILY_load", lambda run: run.derived_percent, "a percent")
         assert (run.stage, run.log_path) == ("DAILY", options["log"])
-        assert (run.subtask_name, run.items_total) == ("part1.bin", 8 << 20)
+        assert (run.subtask_name, run.items_total) == ("part1.bin", 256 << 20)
 
 
 def test_a_file_that_is_read_twice_shows_no_percent(settings: config.Settings, watched: Adopt, env: Path) -> None:
-    twice = "f = open('part.bin', 'rb', buffering=0)\n" + (
-        "import time\nwhile True:\n    f.read(1 << 16); time.sleep(0.01)\n    if f.tell() == 4 << 20: f.seek(0)\n"
-    )
-    (env / "part.bin").write_bytes(bytes(4 << 20))
-    with python(twice, cwd=str(env)) as program:
+    with reader(env, 256 << 20) as first:
+        first.kill()
+    twice = READER.replace("while file.read(1 << 16):", "while file.read(1 << 16):\n            turn(file)")
+    turn = "def turn(file):\n    if os.path.exists('again'):\n        file.seek(0); os.unlink('again')\n"
+    with python(f"{turn}{twice}", "part0.bin", cwd=str(env)) as program:
         watched(program.pid, name="job")
-        until(lambda: (run := now(settings, "job")) is not None and run.subtask_message, 20, "the reason")
-        run = now(settings, "job")
+        seen(settings, "job", lambda run: run.items_total and run.items_complete > 1 << 20, "the file")
+        (env / "again").touch()
+        run = seen(settings, "job", lambda run: run.subtask_message, "the reason")
         assert run.subtask_message == "goes back and forth in it: no percent"
         assert (run.derived_percent, run.items_total) == (None, None)
 
@@ -362,11 +381,12 @@ def test_a_pid_that_another_process_has_by_now_is_not_adopted(settings: config.S
 def test_a_retry_starts_the_same_command_anew(
     settings: config.Settings, watched: Adopt, env: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with reader(env, 1 << 20, pause=0.01, end="3") as program:
+    with reader(env, 1 << 20, end="3") as program:
         done = watched(program.pid)
+        finish(env)
         ended(settings, "load")
         record = launch.read(settings.state_dir, done.run_id)
-        assert record["argv"] == [sys.executable, "load.py", "0.01", "part0.bin"]
+        assert record["argv"] == [sys.executable, "load.py", "part0.bin"]
         assert (record["cwd"], record["exe"], record["refusal"]) == (str(env), sys.executable, None)
         assert main(["retry", "--yes", "load"]) == 0
         until(lambda: now(settings, "load").attempt == 2, 20, "the second attempt")

@@ -111,7 +111,7 @@ def test_a_killed_program_is_lost_within_a_second(settings: config.Settings, spo
         assert time.monotonic() - killed < 1.0
         run = the_run(settings.store_url)
         assert run.lost_reason is not None
-        assert run.lost_reason.startswith("ended without a word")
+        assert run.lost_reason.startswith("killed by SIGKILL (9)")
         with viewer(settings.store_url) as store:
             (part,) = reads.detail(store, run.run_id).subtasks
         assert part.items_complete == 3, "what it had counted stays"

@@ -127,7 +127,7 @@ class Lookout:
         found = []
         for run in list(self._registry.runs.values()):
             speakers = [self._tails.get(journal) for journal in run.speakers]
-            if any(tail is not None and (tail.waiting or not tail.primed) for tail in speakers):
+            if any(tail is not None and (tail.waiting or not tail.primed or _just_ended(tail)) for tail in speakers):
                 continue
             voices = self._voices(run, [tail for tail in speakers if tail is not None])
             if all(voice.alive and voice.same_boot and voice.same_namespace for voice in voices):
@@ -405,6 +405,11 @@ def _abandoned(step: OpenStep, verdict: Verdict) -> "Abandoned":
         at=utc_now() if verdict.at is None else from_epoch(verdict.at),
         reason=f"its process is gone: {verdict.reason}",
     )
+
+
+def _just_ended(tail: Tail) -> bool:
+    """Has its writer ended since it was last attended to? How, is found out in the next turn."""
+    return tail.gone_at is None and tail.handle is not None and tail.handle.ended()
 
 
 def _exit_status(tail: Tail) -> int | None:

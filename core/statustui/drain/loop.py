@@ -62,6 +62,7 @@ class Drainer:
         self._pump = Pump(spool, self._sink, self._diary, host_info(where))
         self._sampling = Sampling()
         self._lookout = Lookout(spool, self._pump.tails, self._pump.registry, self._sampling, self._pump.steps)
+        self._pump.met = self._lookout.greet
         self._last_words = LastWords(settings)
         self._adopted = Adopted(spool, self._pump.tails, self._pump.registry, self._diary)
         self._requests = Requests(self._sink, where.owner, settings, self._pump.registry, self._lookout, self._diary)
@@ -196,7 +197,6 @@ class Drainer:
         began = time.monotonic()
         progress = now >= self._next_progress
         done = self._pump.push(samples, deaths, beat, progress, abandoned)
-        self._lookout.greet()
         if done is None:
             return
         if beat:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from statustui.drain import failpoint
@@ -37,6 +38,8 @@ class Pump:
         self._found = True
         self._unprimed: list[Tail] = []
         self._turn = 0
+        self.met: Callable[[], object] = lambda: None
+        """Called before what was read is applied: who is shown is already held."""
         self.behind = False
         """True when the last batch left more to read than it took."""
 
@@ -113,6 +116,7 @@ class Pump:
         from statustui.store.apply import Batch
 
         news = self._collect(progress)
+        self.met()
         if not (news or samples or deaths or abandoned or beat):
             return False
         journals = tuple(self._journal_batch(one) for one in news)

@@ -17,6 +17,8 @@ from statustui.process.descriptors import OpenFile
 
 LEAST = 64 << 10
 """Bytes of the smallest file whose position says anything: programs read less at once."""
+_BACK_AND_FORTH = "goes back and forth in it: no percent"
+_NOT_IN_ORDER = "not read in order: no percent"
 _STUCK = 5
 _GROWN = 3
 # A shell that reads line by line takes a block and steps back to the end of the line.
@@ -154,7 +156,7 @@ class Watch:
             name=_base(file.path),
             complete=None if seen.back else seen.furthest,
             total=file.size if sure else None,
-            message="goes back and forth in it: no percent" if seen.back else None,
+            message=_BACK_AND_FORTH if seen.back else None,
             whole=sure and (file.fd == 0 or self._chosen is not None),
         )
 
@@ -231,7 +233,7 @@ class _Group:
             name=f"{len(self._inputs)} files" if several else now,
             complete=None if self._lost else min(done, total),
             total=None if self._lost else total,
-            message="not read in order: no percent" if self._lost else message,
+            message=(_NOT_IN_ORDER if several else _BACK_AND_FORTH) if self._lost else message,
             inner={"file": self._current + 1, "files": len(self._inputs)} if several and not self._lost else {},
             whole=not self._lost,
         )
