@@ -20,8 +20,6 @@ def test_nothing_is_lost_or_doubled_however_often_program_and_drainer_are_killed
     env: Path, store_url: str, pytestconfig: pytest.Config
 ) -> None:
     cycles: int = pytestconfig.getoption("--cycles")
-    if not store_url.startswith("sqlite"):
-        cycles = max(1, cycles // 4)  # the same drainer against a server; most of the loop is the same work
     seed = int.from_bytes(os.urandom(4))
     environment = {
         **os.environ,

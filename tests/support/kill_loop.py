@@ -13,6 +13,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
 
@@ -57,14 +58,16 @@ def drain(spool: str, failpoint: str | None, skip: int) -> None:
 def main(cycles: int, seed: int, directory: str) -> None:
     """Kill programs and drainers, then let one last drainer finish."""
     # What the children need is imported once.
-    import statustui.drain.loop
-    import statustui.record.api
-    import statustui.store.apply
-    import statustui.store.reads
-    import statustui.store.requests  # noqa: F401
     from statustui import config
 
-    spool = config.spool_dir(config.load(start="/"))
+    settings = config.load(start="/")
+    needed = ["drain.loop", "record.api", "store.apply", "store.reads", "store.requests"]
+    if settings.store_url.startswith("postgresql"):
+        needed.append("store.patience")
+        import_module("sqlalchemy.dialects.postgresql.psycopg")
+    for name in needed:
+        import_module(f"statustui.{name}")
+    spool = config.spool_dir(settings)
     chance = random.Random(seed)
     with open(f"{directory}/counted", "w+b") as file:
         file.truncate(8 * cycles)
