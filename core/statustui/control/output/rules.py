@@ -162,7 +162,7 @@ BARS = (
          rf" {{0,40}}{_PERCENT}(?![0-9])", label="progress"),
 )  # fmt: skip
 
-COUNT = Rule("count", "", r"(?P<done>[0-9]{1,9}) ?(?:/|of|out of) ?(?P<total>[0-9]{1,9})(?![\w/:%]|[.,-][0-9])",
+COUNT = Rule("count", "", r"(?P<done>[0-9]{1,9}) ?(?:/|of|out of) ?(?P<total>[0-9]{1,9})(?![\w/%]|[.,:-][0-9])",
              need=3, label="files")  # fmt: skip
 """Counts in plain words, beside a word for what is counted. One line alone says little."""
 RAW = re.compile(r"^Progress:? {1,2}$")
