@@ -76,6 +76,23 @@ def test_tasks_are_subtasks(options: str, env: Path, state_dir: Path) -> None:
     assert run.named("unknown").message == "unknown so far"
 
 
+def test_loops_in_loops_are_told_apart_before_rich_tells_its_tasks(env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        """
+        with Progress() as progress:
+            for name in progress.track(["DE", "NY", "CA"], description="states", update_period=60):
+                for row in progress.track(range(4), description=f"load {name}", update_period=60):
+                    look()
+                    assert [sub.name for sub in run._subs.values()] == ["states", f"load {name}"]
+        """,
+    )
+    assert [(leaf.name, leaf.complete, leaf.total) for leaf in run.leaves] == [
+        ("load DE", 4, 4), ("load NY", 4, 4), ("load CA", 4, 4),
+    ]  # fmt: skip
+
+
 def test_a_task_in_a_task_makes_the_second_level(env: Path, state_dir: Path) -> None:
     run = record(
         env,

@@ -132,6 +132,29 @@ def test_inner_bars_make_the_second_level(env: Path, state_dir: Path) -> None:
     assert run.done == 4
 
 
+def test_an_outer_bar_that_is_told_late_keeps_a_subtask_for_the_open_inner_one(env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        """
+        from statustui.record import state
+        with tqdm(total=4, desc="files") as outer:
+            for n in range(4):
+                with tqdm(total=5, desc=f"file {n}", leave=False) as inner:
+                    if n == 3:
+                        outer.update(2)  # of those before
+                    for _ in range(5):
+                        inner.update()
+                        for one in state.every():
+                            one.show()
+                if n != 1 and n != 2:
+                    outer.update()
+        """,
+    )
+    assert [(leaf.name, leaf.complete) for leaf in run.leaves][-1] == ("file 3", 5)
+    assert run.info["total"] == run.done == 4
+
+
 def test_an_outer_bar_by_hand_is_known_by_the_second_inner_one(env: Path, state_dir: Path) -> None:
     run = record(
         env,

@@ -321,6 +321,8 @@ def look(bar: Bar) -> None:
     if bar.split:
         bar.seen = min(bar.seen, done)
         _advance(bar, done)
+        if bar.leaf is None and bar.inners and not _full(bar.inners[-1]):
+            _leaf(bar, bar.inners[-1])  # the outer one is told late: what is open belongs to the next item
         _tell_total(_ledger_of(bar.run))
     else:
         bar.seen = done

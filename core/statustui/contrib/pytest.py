@@ -55,7 +55,7 @@ class Session:
         """Begin the run."""
         try:
             task = self.config.getoption("statustui_task", None)
-            self.run = Run({"task": task, "label": self.config.rootpath.name})
+            self.run = Run({"task": task, "label": self.config.rootpath.name, "subtasks": 1})
             self.run._begin_run()
             self.run._shared = None  # what tests record is none of this run's
         except Exception as error:

@@ -116,10 +116,12 @@ _READERS = (_rich.Progress.open.__code__, _rich.Progress.wrap_file.__code__)
 class _Shown:
     """One task, as it was when it began."""
 
-    __slots__ = ("bar", "error", "name", "task")
+    __slots__ = ("bar", "error", "name", "task", "thread")
 
     def __init__(self, task: _rich.Task) -> None:
         self.task = task
+        self.thread: Any = None
+        """rich's own thread that tells the task how far its loop is, ten times a second; it knows at any time."""
         self.name = _plain(task.description)
         self.bar: Bar | None = None
         self.error = sys.exc_info()[1]
@@ -129,7 +131,8 @@ class _Shown:
         task = self.task
         description = _plain(task.description)
         total: Any = task.total
-        return int(task.completed), total, description if description != self.name else None
+        done = int(task.completed if self.thread is None else max(task.completed, self.thread.completed))
+        return done, total, description if description != self.name else None
 
 
 class _Loop:
@@ -174,11 +177,30 @@ def _display(progress: Any) -> _Display:
     return display
 
 
+def _ask_threads() -> None:
+    """Ask rich's own threads how far loops are, where this version of rich has them."""
+    thread: Any = getattr(_rich, "_TrackThread", None)
+    if thread is None or hasattr(thread, _KEY):
+        return
+    setattr(thread, _KEY, True)
+    enter = thread.__enter__
+
+    def __enter__(self: Any) -> Any:
+        display: _Display | None = getattr(self.progress, "__dict__", {}).get(_KEY)
+        shown = None if display is None else display.bars.get(self.task_id)
+        if shown is not None:
+            shown.thread = self
+        return enter(self)
+
+    thread.__enter__ = __enter__
+
+
 def install(cls: Any) -> None:
     """Record the tasks of one class of displays, and of those derived from it. A second time changes nothing."""
     if getattr(cls, _KEY, None) is not None:
         return
     setattr(cls, _KEY, True)
+    _ask_threads()
     names = ("start", "start_task", "stop_task", "remove_task", "reset", "track", "stop", "__exit__")
     original = {name: getattr(cls, name) for name in names}
 
