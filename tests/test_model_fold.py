@@ -301,3 +301,38 @@ def test_any_crash_point_and_repetition_gives_the_rows_of_one_go(facts: Facts, c
             first[0].pop(name), second[0].pop(name)
         assert second == first
         assert len(runs(store, Selector())) == 2
+
+
+def test_failures_without_a_fingerprint_of_their_own_fold_by_their_message() -> None:
+    def failed(task: str, message: str, **error: str) -> RunState:
+        end = {"k": "run.end", "status": "failed", "error": {"type": "ExitStatus", "message": message, **error}}
+        return folded(timed([{"k": "run.start", "task": task}, end]))
+
+    one, two = failed("A", "curl https://x/1: status 7, line 12"), failed("B", "curl https://x/2: status 7, line 90")
+    assert one.fingerprint == two.fingerprint is not None
+    assert failed("A", "curl: status 6").fingerprint != one.fingerprint
+    assert failed("A", "status 7").fingerprint == failed("A", "status 8").fingerprint
+    assert failed("A", "status 7").fingerprint != failed("B", "status 7").fingerprint, "nothing that tasks share"
+    assert failed("A", "x", fingerprint="its own").fingerprint == "its own"
+
+
+def test_only_the_end_that_was_named_gives_way_to_the_word_of_the_kernel() -> None:
+    facts = [
+        {"k": "run.start", "task": "A"}, {"k": "sub.start", "n": 1, "name": "a"},
+        {"k": "run.end", "status": "finished", "provisional": True},
+    ]  # fmt: skip
+    state = folded(timed(facts))
+    fold_death(state, RunStatus.CANCELLED, T0 + 9, reason="ended by SIGTERM (15)", signal=15, instead_of="failed")
+    assert state.status is RunStatus.FINISHED
+    fold_death(state, RunStatus.CANCELLED, T0 + 9, reason="ended by SIGTERM (15)", signal=15, instead_of="finished")
+    assert (state.status, state.signal, state.subs[1].status) == (
+        RunStatus.CANCELLED, 15, SubtaskStatus.CANCELLED,
+    )  # fmt: skip
+    assert state.subtasks_done == 0
+    before = compared(state)
+    fold_death(state, RunStatus.LOST, T0 + 10, instead_of="finished")
+    assert compared(state) == before, "once"
+    failed = folded(timed([*facts[:1], {"k": "run.end", "status": "finished"}]))
+    fold_death(failed, RunStatus.FAILED, T0 + 9, reason="exit status 3", exit_code=3, instead_of="finished")
+    assert (failed.status, failed.error_type, failed.error_message) == (RunStatus.FAILED, "ExitStatus", "exit status 3")
+    assert failed.fingerprint is not None

@@ -11,6 +11,8 @@ from statustui.model.status import RunStatus
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _CANCELS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHELL_CANCELS = (129, 130, 131, 143)
+"""Exit statuses by which a shell says that HUP, INT, QUIT or TERM ended what it ran."""
 _FRAME = re.compile(r'^\s*File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.+?)\s*$')
 
 
@@ -60,6 +62,9 @@ class Evidence:
     """Wait status of its process, where the kernel told it (``process.exit_info``)."""
     unaware: bool = False
     """The program knows nothing of us (it was adopted while it ran), so that its exit status is its word."""
+    script: bool = False
+    """It is run by an interpreter in which a signal leaves nobody to say the end (a shell, R): its exit status is its
+    word too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,18 +111,52 @@ def decide(evidence: Evidence) -> Verdict | None:
     if evidence.cancelled_by is not None:
         why = f": {evidence.cancel_reason}" if evidence.cancel_reason else ""
         return Verdict(status=RunStatus.CANCELLED, reason=f"cancelled by {evidence.cancelled_by}{why}", at=at)
-    place = stack_place(evidence.stack) if evidence.stack else None
-    if place is not None:
-        return Verdict(status=RunStatus.CANCELLED, reason=f"SIGTERM or SIGHUP in {place}", at=at)
     code, number = _split(evidence.exit_status)
-    if not evidence.unaware or (code is None and number not in _CANCELS):
-        return Verdict(
-            status=RunStatus.LOST, reason=_lost_reason(evidence, code, number), at=at, exit_code=code, signal=number
-        )
-    if number is not None:
-        return Verdict(status=RunStatus.CANCELLED, reason=f"ended by {signal_name(number)}", at=at, signal=number)
-    status = RunStatus.FINISHED if code == 0 else RunStatus.FAILED
-    return Verdict(status=status, reason=f"exit status {code}", at=at, exit_code=code)
+    place = stack_place(evidence.stack) if evidence.stack else None
+    if place is not None and (number in _CANCELS or evidence.exit_status is None):
+        by = "SIGTERM or SIGHUP" if number is None else signal.Signals(number).name
+        return Verdict(status=RunStatus.CANCELLED, reason=f"{by} in {place}", at=at, signal=number)
+    status = _told(evidence.exit_status, script=evidence.script)
+    if status is RunStatus.FINISHED and not (evidence.unaware or evidence.script):
+        status = RunStatus.LOST  # it should have said so
+    if status is RunStatus.LOST:
+        reason = _lost_reason(evidence, code, number)
+    else:
+        reason = f"exit status {code}" if number is None else f"ended by {signal_name(number)}"
+    return Verdict(status=status, reason=reason, at=at, exit_code=code, signal=number)
+
+
+def corrected(said: RunStatus, exit_status: int | None, at: float | None, *, script: bool) -> Verdict | None:
+    """What a run that gave its end before its process had ended really ended with, where the kernel says otherwise.
+
+    Args:
+        said: its provisional end.
+        exit_status: wait status of its process; None where nobody knows.
+        at: when the process ended, in seconds since 1970.
+        script: it is a shell's or R's.
+
+    Returns:
+        None where what it said is right.
+    """
+    status = _told(exit_status, script=script)
+    if exit_status is None or status is said:
+        return None
+    code, number = _split(exit_status)
+    if number is None:
+        reason = f"exit status {code}"
+    else:
+        reason = f"{'killed' if status is RunStatus.LOST else 'ended'} by {signal_name(number)}"
+    return Verdict(status=status, reason=reason, at=at, exit_code=code, signal=number)
+
+
+def _told(exit_status: int | None, *, script: bool) -> RunStatus:
+    """What a wait status stands for: a signal that asks for an end, one that does not, or an exit status."""
+    code, number = _split(exit_status)
+    if number in _CANCELS or (script and code in _SHELL_CANCELS):
+        return RunStatus.CANCELLED
+    if code is None:
+        return RunStatus.LOST
+    return RunStatus.FINISHED if code == 0 else RunStatus.FAILED
 
 
 def _split(status: int | None) -> tuple[int | None, int | None]:

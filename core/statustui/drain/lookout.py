@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from statustui.drain.liveness import Evidence, Verdict, Voice, decide
+from statustui.drain.liveness import Evidence, Verdict, Voice, corrected, decide
 from statustui.drain.open_steps import OpenStep, OpenSteps
 from statustui.drain.runs import ADOPTED, OpenRun, Registry
 from statustui.drain.sampling import Root, Sampling, output
@@ -34,12 +34,16 @@ _FILE_TIME_SLACK_S = 0.02
 class Ending:
     """An open run that is proven to be over."""
 
-    __slots__ = ("log_end", "run", "verdict")
+    __slots__ = ("instead_of", "log_end", "run", "verdict")
 
-    def __init__(self, run: OpenRun, verdict: Verdict, log_end: int | None) -> None:
+    def __init__(
+        self, run: OpenRun, verdict: Verdict, log_end: int | None, instead_of: RunStatus | None = None
+    ) -> None:
         self.run = run
         self.verdict = verdict
         self.log_end = log_end
+        self.instead_of = instead_of
+        """The provisional end that this one corrects."""
 
     def death(self) -> "Death":
         """What the store is told."""
@@ -53,6 +57,7 @@ class Ending:
             reason=self.verdict.reason,
             exit_code=self.verdict.exit_code,
             signal=self.verdict.signal,
+            instead_of=self.instead_of,
         )
 
 
@@ -135,6 +140,23 @@ class Lookout:
             verdict = decide(self._evidence(run, voices, cancels.get(run.run_id)))
             if verdict is not None:
                 found.append(Ending(run, verdict, output(run)[0]))
+        return found + self._corrections()
+
+    def _corrections(self) -> list[Ending]:
+        """The ends that were given before the process had ended, and that its exit status shows to be wrong."""
+        found = []
+        for run in list(self._registry.ending.values()):
+            tails = [tail for tail in map(self._tails.get, run.speakers) if tail is not None]
+            if any(not tail.attended or (tail.handle is not None and tail.gone_at is None) for tail in tails):
+                continue  # it lives
+            verdict = None
+            if len(tails) == 1 and run.said is not None:
+                (tail,) = tails
+                verdict = corrected(run.said, tail.exit_status, tail.gone_at, script=_is_script(tail))
+            if verdict is None:
+                self._registry.forget(run.run_id)
+            else:
+                found.append(Ending(run, verdict, output(run)[0], run.said))
         return found
 
     def abandoned(self) -> "tuple[Abandoned, ...]":
@@ -229,6 +251,7 @@ class Lookout:
         for run_id in self._commands.keys() - self._registry.runs.keys():
             self._release(self._commands.pop(run_id).handle)
         speaking = {journal for run in self._registry.runs.values() for journal in run.speakers}
+        speaking |= {journal for run in self._registry.ending.values() for journal in run.speakers}
         for tail in self._tails.active():
             over = tail.closed or tail.gone_at is not None
             if over and tail.primed and not tail.waiting and tail.journal not in speaking:
@@ -237,7 +260,7 @@ class Lookout:
 
     def living(self) -> bool:
         """Does any writer live, or may it?"""
-        return any(
+        return bool(self._registry.ending) or any(
             tail.gone_at is None and not tail.closed and not tail.newer and tail.writer is not None
             for tail in self._tails.active()
         )
@@ -358,6 +381,7 @@ class Lookout:
             closed=any(tail.closed for tail in tails),
             exit_status=tails[0].exit_status if len(tails) == 1 and command is None else None,
             unaware=any(tail.writer is not None and tail.writer.role == ADOPTED for tail in tails),
+            script=any(map(_is_script, tails)),
         )
 
     def _stack(self, tail: Tail, heard: float | None) -> str | None:
@@ -391,6 +415,11 @@ class Lookout:
             handle.ended()
             self._unregister(handle)
             handle.close()
+
+
+def _is_script(tail: Tail) -> bool:
+    """Is its writer a shell, R, or a wrapper, which ends with the status of its command?"""
+    return tail.writer is not None and tail.writer.lang != "python"
 
 
 def _abandoned(step: OpenStep, verdict: Verdict) -> "Abandoned":

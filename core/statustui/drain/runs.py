@@ -21,6 +21,7 @@ class Writer:
     namespace: int = 0
     role: str = "program"
     version: int = 1
+    lang: str = "python"
 
     @classmethod
     def of(cls, journal: str, record: Mapping[str, Any]) -> "Writer":
@@ -33,6 +34,7 @@ class Writer:
             namespace=positive(record.get("ns")) or 0,
             role=text(record.get("role")) or "program",
             version=positive(record.get("v")) or 1,
+            lang=text(record.get("lang")) or "python",
         )
 
 
@@ -56,7 +58,7 @@ class OpenRun:
     heard: float | None = None
     """When anything was last written, by the writer's clock."""
     said: RunStatus | None = None
-    """What the wrapped program said of its end."""
+    """What the program said of its end, inside a wrapper or before its process had ended."""
     ended: bool = False
 
 
@@ -65,6 +67,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.runs: dict[str, OpenRun] = {}
+        self.ending: dict[str, OpenRun] = {}
+        """Runs that gave a provisional end: the exit status of their process may yet tell another."""
 
     def see(self, writer: Writer, record: Mapping[str, Any]) -> None:
         """Take in one record; an unsound one changes nothing."""
@@ -98,6 +102,7 @@ class Registry:
     def forget(self, run_id: str) -> None:
         """The run is over."""
         self.runs.pop(run_id, None)
+        self.ending.pop(run_id, None)
 
     def _start(self, writer: Writer, run_id: str, record: Mapping[str, Any]) -> None:
         run = self.runs.setdefault(run_id, OpenRun(run_id))
@@ -116,6 +121,10 @@ class Registry:
             run.speakers.discard(writer.journal)
             return
         self.forget(run.run_id)
+        if record.get("provisional") is True and writer.role == "program":
+            run.said = _status(record.get("status"))
+            if run.said is not None:
+                self.ending[run.run_id] = run
 
 
 def _learn(run: OpenRun, record: Mapping[str, Any]) -> None:

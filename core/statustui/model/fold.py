@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from statustui.model import clean, named
+from statustui.model.fingerprint import fingerprint
 from statustui.model.fold_sub import (
     Record,
     close_sub,
@@ -255,11 +256,23 @@ def _error(state: RunState, record: Record, *, guest: bool) -> None:
     state.error_type = clean.text(error.get("type"), 200)
     state.error_message = clean.text(error.get("message"))
     state.error_detail = clean.text(error.get("detail"), 262_144)
-    state.fingerprint = clean.text(error.get("fingerprint"), 64)
+    state.fingerprint = clean.text(error.get("fingerprint"), 64) or _fingerprint(state)
     number = clean.number(error.get("subtask"), 2**31 - 1)
     if number is not None:
         state.error_subtask = number
     state.details_dirty = True
+
+
+_BARE = re.compile(r"(?:exit )?status \d+(?:, line \d+)?|quit\(status = \d+\)")
+
+
+def _fingerprint(state: RunState) -> str | None:
+    """Key of a failure told by a client that makes none (a shell, R); tasks do not share a bare exit status."""
+    if not state.error_type and not state.error_message:
+        return None
+    message = state.error_message or ""
+    place = state.task if not message or _BARE.fullmatch(message) else None
+    return fingerprint(state.error_type or "", message, place)
 
 
 def _close(state: RunState, status: RunStatus, at: float, duration: float | None = None) -> None:
@@ -405,9 +418,15 @@ def fold_death(
     log_tail: Sequence[str] = (),
     instead_of: str | None = None,
 ) -> None:
-    """The run's process is proven to be dead without having said how it ended; changes nothing if it had."""
+    """The run's process is proven to be dead without having said how it ended; changes nothing if it had.
+
+    An end that was given while the process lived (*instead_of*) is no word on how it ended: the kernel's counts.
+    """
     if not state.status.open:
-        return
+        if state.status.value != instead_of:
+            return
+        _revive(state)
+        state.error_type = state.error_message = state.error_detail = state.fingerprint = state.error_subtask = None
     if state.inner_status is not None and status is RunStatus.LOST:
         status = state.inner_status  # The program inside had said how it ended; only its wrapper had not.
     if state.cancel is not None and status.bad:

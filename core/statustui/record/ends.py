@@ -178,11 +178,11 @@ def _chain_quitter() -> None:
     kind.__call__ = call  # type: ignore[method-assign]
 
 
-def close_open(error: BaseException | None, exit_code: int | None = None) -> None:
-    """End the runs of this process that no block closes."""
+def close_open(error: BaseException | None, exit_code: int | None = None, *, provisional: bool = False) -> None:
+    """End the runs of this process that no block closes; *provisional* where only its exit status will tell."""
     for one in state.every():
         for run in reversed(tuple(one.runs.values())):
-            run._close(error, exit_code)
+            run._close(error, exit_code, provisional=provisional)
 
 
 def process_ends() -> None:
@@ -191,6 +191,8 @@ def process_ends() -> None:
         close_open(SystemExit(_exit_called[0]))
     elif _uncaught is None and not hasattr(sys, "ps1"):
         # another excepthook may have replaced ours; the interpreter keeps the error all the same
-        close_open(getattr(sys, "last_exc", None) or getattr(sys, "last_value", None))
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        # Nobody is told of a `raise SystemExit(3)`: the kernel is.
+        close_open(error, provisional=error is None)
     else:
         close_open(None)

@@ -85,8 +85,8 @@ class Run:
     def start(self) -> "Self":
         """Begin the run without a block: it ends with :meth:`finish`, :meth:`fail`, or with the program.
 
-        How the program ended is known from uncaught errors, ``sys.exit`` and ``exit``. A ``raise SystemExit(n)`` of its
-        own looks like a good end from here; a block or ``statustui run`` sees that too.
+        How the program ended is known from uncaught errors, ``sys.exit`` and ``exit``; a ``raise SystemExit(n)`` of its
+        own only where the kernel tells the drainer (Linux 6.15), to a block, or to ``statustui run``.
         """
         try:
             self._begin_run()
@@ -174,7 +174,7 @@ class Run:
 
         begin.begin(self, self._given)
 
-    def _close(self, error: BaseException | None, exit_code: int | None) -> None:
+    def _close(self, error: BaseException | None, exit_code: int | None, *, provisional: bool = False) -> None:
         """End the run as *error* says that left its block, or the program."""
         if self._state != "open" or self._foreign or self._session is None:
             return
@@ -187,7 +187,8 @@ class Run:
                 record = ends.error_record(self, error)
             except Exception as problem:  # the end itself must be told all the same
                 border.swallow(problem, "error of a run")
-        self._end(status, error=record, exit_code=code if exit_code is None else exit_code)
+        exit_code = code if exit_code is None else exit_code
+        self._end(status, error=record, exit_code=exit_code, provisional=provisional)
 
     def _end(
         self,
@@ -196,6 +197,7 @@ class Run:
         error: "dict[str, Any] | None" = None,
         message: str | None = None,
         exit_code: int | None = None,
+        provisional: bool = False,
     ) -> None:
         session = self._session
         if self._state != "open" or self._foreign or session is None:
@@ -216,6 +218,7 @@ class Run:
             message=None if self._message is None else session.text(self._message),
             error=error,
             exit_code=exit_code,
+            **({"provisional": True} if provisional else {}),
         )
         if not any(one.runs or one.open or one.items for one in state.every()):
             from statustui.record import signals

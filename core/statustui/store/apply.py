@@ -166,6 +166,7 @@ class _Work:
                 fold_death(
                     state, RunStatus(death.status), to_epoch(death.at), reason=death.reason, signal=death.signal,
                     exit_code=death.exit_code, detail=death.detail, error=death.error, log_tail=death.log_tail,
+                    instead_of=death.instead_of,
                 )  # fmt: skip
 
         for abandoned in self.batch.abandoned:

@@ -73,6 +73,8 @@ class Death:
     exit_code: int | None = None
     detail: str | None = None
     """Stack, where there is one."""
+    instead_of: str | None = None
+    """The provisional end that this corrects; a run that has ended in any other way stays as it is."""
     error: dict[str, Any] | None = None
     """As in a ``run.end``: type, message, fingerprint."""
     log_tail: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ _stui_exit() {
   fi
   if _stui_broken "$1" "$2" "$depth"; then
     _stui_text "$2"
-    _stui_close cancelled ",\"message\":\"ended by a signal, in: $_stui_r\""
+    _stui_close cancelled ",\"provisional\":true,\"message\":\"ended by a signal, in: $_stui_r\""
     _stui_last
   else
     _stui_over "$1" "$2" "$line"

@@ -292,6 +292,8 @@ _stui_close() {
   _stui_clock
   [ -z "$_stui_late" ] || _stui_flush
   _stui_x="\"status\":\"$1\"$2"
+  # At the end of the script the run's own end closes them, as that turns out to be.
+  case $2 in *provisional*) _stui_open='' ;; esac
   while [ "$1" = finished ] && [ -n "${_stui_open%% *}" ]; do
     _stui_put sub.end ",\"n\":${_stui_open%% *},\"status\":\"completed\""
     _stui_open=${_stui_open#* }
@@ -327,13 +329,13 @@ _stui_over() {
   _stui_text "$2"
   _stui_d=$_stui_r
   case $_stui_status in
-    0) _stui_close finished ',"exit_code":0' ;;
+    0) _stui_close finished ',"exit_code":0,"provisional":true' ;;
     129 | 130 | 131 | 143)
-      _stui_close cancelled ",\"exit_code\":$_stui_status,\"signal\":$((_stui_status - 128)),\"message\":\"ended by signal $((_stui_status - 128))\"" ;;
+      _stui_close cancelled ",\"exit_code\":$_stui_status,\"signal\":$((_stui_status - 128)),\"provisional\":true,\"message\":\"ended by signal $((_stui_status - 128))\"" ;;
     *)
       _stui_d="$_stui_d: status $_stui_status${3:+, line $3}"
       _stui_sub=${_stui_open%% *}
-      _stui_close failed ",\"exit_code\":$_stui_status,\"error\":{\"type\":\"ExitStatus\",\"message\":\"${_stui_d#: }\"${_stui_sub:+,\"subtask\":$_stui_sub}}" ;;
+      _stui_close failed ",\"exit_code\":$_stui_status,\"provisional\":true,\"error\":{\"type\":\"ExitStatus\",\"message\":\"${_stui_d#: }\"${_stui_sub:+,\"subtask\":$_stui_sub}}" ;;
   esac
   _stui_last
 }

@@ -95,7 +95,9 @@
 .end_run <- function(status, fields = "") {
   if (is.null(.st$run) || !identical(.st$pid, Sys.getpid()) || !is.null(.st$cells)) return(invisible())
   .flush()
-  if (status == "finished") while (length(.st$open)) .end_sub("completed")
+  # At the end of the script the run's own end closes them, as that turns out to be.
+  if (status == "finished" && !grepl("provisional", fields, fixed = TRUE))
+    while (length(.st$open)) .end_sub("completed")
   .put("run.end", paste0(",\"status\":\"", status, "\"", fields))
   .st$run <- NULL
   .st$open <- list()

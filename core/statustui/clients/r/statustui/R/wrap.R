@@ -178,5 +178,5 @@ gmessage <- function(message, ...) {
     .end_run("failed", paste0(
       ",\"exit_code\":", status, .error_fields("ExitStatus", paste0("quit(status = ", status, ")"))
     ))
-  else .end_run("finished", ",\"exit_code\":0")
+  else .end_run("finished", ",\"exit_code\":0,\"provisional\":true")
 }
