@@ -264,7 +264,7 @@ def _whole_programs() -> list[Line]:
         "import statustui\nwith statustui.run('bench_program') as run:\n    "
         + _PROGRAM.format(iterable="run.track(data, 'loop')").strip().replace("\n", "\n    "),
     ]
-    # Compiled once, as installed packages are: where no bytecode may be written, an edited module is compiled each time.
+    # Compiled once, as installed packages are: where no bytecode may be written, an edited module is compiled anew.
     cache = os.path.join(os.environ["STATUSTUI_STATE_DIR"], "bytecode")
     env = {**os.environ, "STATUSTUI_DRAINER": "process", "PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
     wall(ours, env)()
