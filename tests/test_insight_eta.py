@@ -46,6 +46,12 @@ def test_a_first_run_goes_by_its_own_pace() -> None:
     assert not eta.overdue
 
 
+def test_a_run_that_tells_a_percent_and_counts_nothing_goes_by_its_pace_too() -> None:
+    eta = eta_at(100, derived_percent=25.0, subtask_percent=25.0, total_subtasks=1)
+    assert eta is not None
+    assert eta.middle_s == pytest.approx(300)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

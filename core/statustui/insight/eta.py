@@ -108,7 +108,8 @@ class _Place:
             inside = min(1.0, max(0.0, run.subtask_percent / 100))
         elif run.items_total and run.items_complete is not None:
             inside = min(1.0, max(0.0, run.items_complete / run.items_total))
-        step = 1 / max(1, run.total_subtasks or 1) / max(1, run.items_total or 1)
+        parts = 100 if run.subtask_percent is not None else run.items_total or 1
+        step = 1 / max(1, run.total_subtasks or 1) / max(1, parts)
         return cls(
             fraction=fraction,
             next_fraction=min(1.0, (fraction or 0.0) + step),
@@ -285,7 +286,8 @@ def _by_pace(run: Run, place: _Place, durations: Sequence[float], overdue: bool)
     """From this run alone: it goes on as it did on average until now."""
     fraction = place.fraction
     updates = run.subtasks_done + (run.items_complete or 0)
-    if fraction is None or fraction < ENOUGH_DONE or (updates < ENOUGH_UPDATES and run.overall_percent is None):
+    told = run.overall_percent is not None or run.subtask_percent is not None
+    if fraction is None or fraction < ENOUGH_DONE or (updates < ENOUGH_UPDATES and not told):
         return None
     left = place.at_fraction * (1 - fraction) / fraction
     waited = place.elapsed - place.at_fraction

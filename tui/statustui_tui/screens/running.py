@@ -233,6 +233,8 @@ def now_cell(entry: Entry, now: datetime, *, ascii_only: bool) -> NowCell:
         name = f"{run.subtask_name}: {run.subtask_message}"
     share = item_fraction(run)
     short = render.percent(share * 100) if share is not None else render.count(run.items_complete)
+    if share is not None and run.items_total is None:
+        count = f"{count} {short}".strip()  # told as a percent: of what is not known
     return NowCell(share, name, count, short, note, style, ascii_only)
 
 
