@@ -71,11 +71,8 @@ def test_off_reads_nothing() -> None:
 
 
 def test_output_without_progress_has_none() -> None:
-    run(
-        *python(
-            "import time\nfor i in range(9):\n    print('request', i, 'of user', i % 4, '7/12', flush=True)\n    time.sleep(0.15)"
-        )
-    )
+    line = "print('request', i, 'of user', i % 4, '7/12', flush=True)"
+    run(*python(f"import time\nfor i in range(9):\n    {line}\n    time.sleep(0.15)"))
     assert not subtasks()
 
 
