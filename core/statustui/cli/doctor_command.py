@@ -19,6 +19,7 @@ from statustui.places import on_network
 from statustui.urls import without_password
 
 _ROOM = 200 << 20
+_MOST = 5
 
 
 _EPILOG = """\b
@@ -86,6 +87,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     yield from _store(session)
     yield from _state(settings.state_dir)
     yield from _drainers(session)
+    yield from _journals(session)
     yield from _cron(session)
     yield from _terminal(session)
 
@@ -154,6 +156,34 @@ def _drainers(session: Session) -> Iterator[Finding]:
             else:
                 text = f"works as process {pid}" if pid else "idle; everything is in the store"
                 yield Finding(grade="ok", about="drainer", text=text)
+
+
+def _journals(session: Session) -> Iterator[Finding]:
+    """What did not come into the store, and where it is kept (P6)."""
+    if not session.store_exists():
+        return
+    from statustui.errors import StatustuiError
+    from statustui.store.offsets import losses
+    from statustui.store.open import open_store
+
+    try:
+        with open_store(session.settings.store_url, create=False, read_only=True) as store:
+            found = losses(store)
+    except StatustuiError:
+        return  # said before
+    spools = list(bring.spools(session.settings))
+    for one in [one for one in found if one.skipped][:_MOST]:
+        kept = [path for spool in spools if os.path.exists(path := f"{spool}/aside/{one.journal}")]
+        where = f"kept in {kept[0]}" if kept else f"kept aside on {one.host or 'its host'}"
+        lines = "1 line was" if one.skipped == 1 else f"{one.skipped:,} lines were"
+        yield Finding(grade="note", about="journal", text=f"{one.journal}: {lines} not understood, {where}")
+    left = sum(1 for one in found if one.skipped) - _MOST
+    if left > 0:
+        yield Finding(grade="note", about="journal", text=f"and {left:,} more journals with lines not understood")
+    facts, progress = sum(one.facts_dropped for one in found), sum(one.progress_dropped for one in found)
+    if facts or progress:
+        text = f"{facts:,} facts and {progress:,} reports of progress were dropped: the disk was full"
+        yield Finding(grade="note", about="journal", text=text)
 
 
 def _cron(session: Session) -> Iterator[Finding]:
