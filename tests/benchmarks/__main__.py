@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import Line, table
 
-GROUPS = ("recording", "hooks", "commands", "store", "drainer", "items", "monitor", "looking")
+GROUPS = ("recording", "hooks", "commands", "store", "drainer", "items", "monitor", "looking", "output")
 
 
 def main() -> int:

@@ -15,10 +15,10 @@ _LINE = 65_536
 
 # A digit and what makes a number of it that could be progress.
 _WORTH = re.compile(
-    rb"[0-9](?:%(?![0-9A-F]{2})|[A-Z]?/[0-9][0-9.,]*[kKMGTP]?(?:[\s\]):]|$)| (?:%|of [0-9]|out of [0-9]|/ [0-9])"
-    rb"|[A-Za-z]{1,12} \[[0-9]|:[0-9]=|[KMGT]i?B/[0-9]"
-    rb"| bytes |:[0-9]{2} {1,4}(?:[0-9]{1,2}:[0-9]{2}:|--:--))"
-    rb"|\x1b\]9;4;|time=[0-9]|Duration: [0-9]|\x1b\[[0-9]*[AF]"
+    rb"[0-9](?:%(?![0-9A-F]{2})|[A-Z]?/[0-9][0-9.,]*[kKMGTP]?(?:[\s\]):]|$)"
+    rb"| (?:%|of [0-9]|out of [0-9]|/ [0-9]|bytes )|:(?:[0-9]=|[0-9]{2} {1,4}(?:[0-9]{1,2}:[0-9]{2}:|--:--))"
+    rb"|[KMGT]i?B/[0-9]|[A-Za-z]{1,12} \[[0-9])"
+    rb"|\x1b(?:\]9;4;|\[[0-9]*[AF])|time=[0-9]|Duration: [0-9]"
 )
 _WORTH_OF_ANY = re.compile(rb"[^\r\n]")
 _COLOUR = re.compile(rb"\x1b(?:\[[0-9;:]*m|\[\?[0-9;]+[hl]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[=>])")
@@ -98,14 +98,23 @@ class Stream:
         if b"\x1b[?" in data or self._hidden:
             data = self._visible(data)
         position, size = 0, len(data)
+        search, plain, above = self._worth.search, b"\x1b" not in data and b"\b" not in data, self._above
         while position < size:
-            hit = self._worth.search(data, position)
+            hit = search(data, position)
             if hit is None:
                 break
-            start = data.rfind(b"\n", position, hit.start()) + 1 or position
-            end = data.find(b"\n", hit.start())
+            at = hit.start()
+            start = data.rfind(b"\n", position, at) + 1 or position
+            end = data.find(b"\n", at)
             end = size if end < 0 else end
-            self._line(data, start, end, found)
+            if plain and start and (last := data.find(b"\r", start, end)) in (-1, end - 1):
+                # Nearly all lines: no control characters but those of its end.
+                line = data[start : end if last < 0 else last]
+                found.append(
+                    Text(line[: 4 * LONGEST].decode("utf-8", "replace")[:LONGEST], False, 0, data, start, above)
+                )
+            else:
+                self._line(data, start, end, found)
             position = end + 1
         return found[-MOST:]
 
