@@ -1,5 +1,6 @@
 """The drainer at work: wait for something to happen, apply it, see who died, sample, beat, do what was asked."""
 
+import gc
 import os
 import select
 import signal
@@ -68,6 +69,7 @@ class Drainer:
         self._requests = Requests(self._sink, where.owner, settings, self._pump.registry, self._lookout, self._diary)
         self._pruner = Pruner(spool, self._pump.tails, self._diary)
         self._stop = False
+        self._settled = False
         self._lock: lifecycle.DrainerLock | None = None
         now = time.monotonic()
         self._active_at = now
@@ -207,6 +209,11 @@ class Drainer:
         for ending in endings:
             self._lookout.forget(ending.run.run_id)
             self._diary.say(f"run {ending.run.run_id}", f"{ending.verdict.status.value}: {ending.verdict.reason}")
+        if done and not self._settled:
+            self._settled = True
+            # The store's libraries stay for good, too: looking through them took 20 ms, often with its lock held.
+            gc.collect()
+            gc.freeze()
         if done:
             spent = time.monotonic() - began
             pause = min(max(spent * _DUTY, _SHORTEST_PACE_S, self._crowd_s()), _LONGEST_PACE_S)
