@@ -198,3 +198,12 @@ def _second(url: str) -> Any:
         and 0 < (found.subtask_percent or 0) < 100
         and 33 < found.percent < 67
     )
+
+
+def test_doctor_names_an_expression_that_can_not_be_used(tmp_path: Path) -> None:
+    (tmp_path / ".statustui.toml").write_text("progress = ['(unclosed', '(?P<done>x)']\nredact = ['[']\n")
+    command = [sys.executable, "-m", "statustui", "doctor"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "progress: '(unclosed' is no regular expression" in done.stdout
+    assert "redact: '[' is no regular expression" in done.stdout

@@ -1,6 +1,7 @@
 """``statustui doctor``: what is wrong with the set-up, and what to do about it."""
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -84,12 +85,31 @@ def _findings(session: Session) -> Iterator[Finding]:
         yield Finding(grade="ok", about="configuration", text=path)
     for note in settings.notes:
         yield Finding(grade="note", about="configuration", text=note)
+    for key, expressions in (("progress", settings.progress), ("redact", settings.redact)):
+        yield from _expressions(key, expressions)
     yield from _store(session)
     yield from _state(settings.state_dir)
     yield from _drainers(session)
     yield from _journals(session)
     yield from _cron(session)
     yield from _terminal(session)
+
+
+def _expressions(key: str, expressions: tuple[str, ...]) -> Iterator[Finding]:
+    """Those that the recorder passes over, because the command must run."""
+    from statustui.control.options import UsageError, expression
+
+    for text in expressions:
+        try:
+            if key == "progress":
+                expression(text)
+            else:
+                re.compile(text)
+        except UsageError as error:
+            yield Finding(grade="bad", about="configuration", text=str(error).replace("--progress", "progress", 1))
+        except re.error as error:
+            told = f"{key}: {text[:80]!r} is no regular expression: {error}"
+            yield Finding(grade="bad", about="configuration", text=told)
 
 
 def _store(session: Session) -> Iterator[Finding]:
