@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from statustui.cli.group import entry
 from statustui.imports import fields, history, records
 from statustui.insight import eta
 from statustui.model.status import RunStatus
@@ -309,7 +310,7 @@ def test_a_retry_speaks_for_the_attempt_before(store: Store) -> None:
     assert reads.snapshot(store, since=from_epoch(0)).ended == ()
 
 
-def test_the_command_tells_what_it_did_not_use(env: Path, tmp_path: Path) -> None:
+def test_the_command_tells_what_it_did_not_use(env: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url, file = f"sqlite:///{tmp_path}/db/1.db", tmp_path / "h.csv"
     file.write_text("job,start,finish,result,colour\na,2026-01-01,2026-01-02,ok,red\na,never,2026-01-02,ok,red\n")
     dry = command("import", "csv", str(file), "--dry-run", "--store", url)
@@ -328,10 +329,11 @@ def test_the_command_tells_what_it_did_not_use(env: Path, tmp_path: Path) -> Non
         (["--map", "tusk=job"], "no field 'tusk'"),
         (["--tz", "Mars/Base"], "no time zone 'Mars/Base'"),
     ):
-        refused = command("import", "csv", str(file), "--yes", *wrong, "--store", url)
-        assert refused.returncode == 2 and what in refused.stderr and len(refused.stderr.splitlines()) == 1
-    missing = command("import", "csv", str(tmp_path / "none.csv"), "--yes", "--store", url)
-    assert missing.returncode == 2 and "No such file" in missing.stderr
+        assert entry(["import", "csv", str(file), "--yes", *wrong, "--store", url]) == 2
+        said = capsys.readouterr().err
+        assert what in said and len(said.splitlines()) == 1
+    assert entry(["import", "csv", str(tmp_path / "none.csv"), "--yes", "--store", url]) == 2
+    assert "No such file" in capsys.readouterr().err
 
 
 def test_killed_in_the_middle_and_run_again(store_url: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import click
 
 from statustui.cli.changing import change_options
 from statustui.cli.import_history import csv_command, json_command
+from statustui.cli.import_logs import logs_command
 from statustui.cli.session import NO, OK, USAGE, NoStoreYet, Session, Stop, shared
 from statustui.cli.shapes import VERSION
 
@@ -32,6 +33,7 @@ _COLUMNS = ("item", "step", "status", "at", "message", "detail", "task_id")
     short_help="Bring in what another system has recorded.",
     epilog="""\b
 Examples:
+  statustui import logs /var/log/etl --dry-run
   statustui import csv history.csv --dry-run
   statustui import events old_log.jsonl --pipeline auctions --dry-run
 """,
@@ -42,6 +44,7 @@ def command() -> None:
 
 command.add_command(csv_command)
 command.add_command(json_command)
+command.add_command(logs_command)
 
 
 def _column_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -119,6 +119,10 @@ class Output:
         """Write one JSON object: ASCII, no NaN."""
         self._stream.write(json.dumps(value, ensure_ascii=True, allow_nan=False) + "\n")
 
+    def flush(self) -> None:
+        """Let a reader have what was written, for commands that go on."""
+        self._stream.flush()
+
     def raw(self, text: str) -> None:
         """Write program text of our own, such as a completion script, as it is."""
         self._stream.write(text)

@@ -32,7 +32,7 @@ def last_lines(path: str, start: int, lines: int = LINES) -> list[str]:
     if first > start:
         data = data[data.find(b"\n") + 1 :]
     return [
-        _clean(line) for line in data.decode("utf-8", "backslashreplace").split("\n")[-lines - 1 :] if line.strip()
+        cleaned(line) for line in data.decode("utf-8", "backslashreplace").split("\n")[-lines - 1 :] if line.strip()
     ][-lines:]
 
 
@@ -56,6 +56,7 @@ def telling(lines: list[str]) -> str:
     return lines[-1].strip() if lines else ""
 
 
-def _clean(line: str) -> str:
+def cleaned(line: str) -> str:
+    """A line without terminal sequences, of a progress bar its last state, at most 2,000 characters."""
     line = _ESCAPES.sub("", line.rstrip("\r")[-4 * _LINE :])
     return line[line.rfind("\r") + 1 :][:_LINE]

@@ -1,0 +1,97 @@
+"""Logs followed as they grow: as the kernel tells, or looked for where it can not (network file systems)."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from statustui.imports.logfiles import find, wanted
+from statustui.imports.logs import LogImporter, ToldFile
+from statustui.places import on_network
+from statustui.store.errors import StoreUnavailable
+
+_TICK_S = 1.0
+_POLL_S = 2.0
+
+
+def follow(
+    importer: LogImporter,
+    top: str,
+    patterns: Sequence[str],
+    stop: threading.Event,
+    shown: Callable[[list[ToldFile]], None],
+    failed: Callable[[StoreUnavailable], None],
+    *,
+    poll: bool | None = None,
+) -> None:
+    """Take in what is written, until *stop* is set; a store that is away is waited for.
+
+    Args:
+        importer: has looked at all logs once.
+        top: the directory.
+        patterns: names of the logs.
+        stop: ends it.
+        shown: called with what changed.
+        failed: called when the store is away; what was read is read again.
+        poll: True looks for changes, False is told of them; None finds out which.
+    """
+    changes = _looked_for if (on_network(top) if poll is None else poll) else _told
+    due = 0.0
+    again: set[str] = set()
+    for changed in changes(top, patterns, stop):
+        now = time.monotonic()
+        paths = changed | again
+        if now >= due:
+            # Their writer may have gone without another word.
+            paths |= set(importer.open)
+            due = now + _TICK_S
+        if not paths:
+            continue
+        try:
+            told = [importer.look(path) for path in sorted(paths) if os.path.lexists(path)]
+            importer.flush()
+            again = set()
+        except StoreUnavailable as error:
+            importer.forget()
+            again = paths
+            failed(error)
+            stop.wait(_POLL_S)
+            continue
+        if news := [one for one in told if one.runs]:
+            shown(news)
+
+
+def _told(top: str, patterns: Sequence[str], stop: threading.Event) -> Iterator[set[str]]:
+    """Changed logs as the kernel tells of them; looked for where it refuses."""
+    from watchfiles import watch
+
+    try:
+        for batch in watch(
+            top, watch_filter=None, stop_event=stop, rust_timeout=int(_TICK_S * 1000), yield_on_timeout=True,
+            raise_interrupt=False, step=50, debounce=500,
+        ):  # fmt: skip
+            yield {path for _, path in batch if wanted(path, top, patterns)}
+    except OSError:
+        yield from _looked_for(top, patterns, stop)  # no watches left (fs.inotify.max_user_watches)
+
+
+def _looked_for(top: str, patterns: Sequence[str], stop: threading.Event) -> Iterator[set[str]]:
+    """Changed logs by their inode, size and time; a look that takes long is not taken often."""
+    seen = _states(find(top, patterns))
+    took = 0.0
+    while not stop.wait(max(_POLL_S, 10 * took)):
+        began = time.monotonic()
+        now = _states(find(top, patterns))
+        yield {path for path, state in now.items() if seen.get(path) != state}
+        seen, took = now, time.monotonic() - began
+
+
+def _states(paths: Iterable[str]) -> dict[str, tuple[int, int, int]]:
+    found = {}
+    for path in paths:
+        try:
+            at = os.stat(path, follow_symlinks=False)
+        except OSError:
+            continue
+        found[path] = (at.st_ino, at.st_size, at.st_mtime_ns)
+    return found
