@@ -84,12 +84,15 @@ def picture(store: Store, name: str = "auctions") -> dict[str, dict[str, Any]]:
     """Everything that counts of all items and their steps, in a form that can be compared."""
     with store.read() as connection:
         keys = {row.id: row.key for row in connection.execute(select(steps.c.id, steps.c.key))}
+        joined = select(steps.c.slot, steps.c.key).join(pipelines).where(pipelines.c.name == name)
+        slots = {row.slot: row.key for row in connection.execute(joined)}
         found: dict[str, dict[str, Any]] = {}
         numbers: dict[int, str] = {}
         theirs = select(items).join(pipelines, pipelines.c.id == items.c.pipeline).where(pipelines.c.name == name)
         for row in connection.execute(theirs).mappings():
             numbers[row["id"]] = row["key"]
             one = {field: row[field] for field in _ITEM}
+            one["letters"] = {slots[slot]: letter for slot, letter in enumerate(row["states"]) if letter != "."}
             for field in ("error_step", "current_step"):
                 one[field] = keys.get(one[field])
             found[row["key"]] = one | {"steps": {}}

@@ -15,6 +15,8 @@ from statustui.model.status import ItemStatus
 from statustui.model.steps import Attempt
 
 _MESSAGE = 4096
+_WAITING = 50
+_WAITING_BYTES = 16_384
 # Pending: its own worker gives it back.
 _ENDS = tuple(status for status in ItemStatus if status is not ItemStatus.PROCESSING)
 
@@ -31,8 +33,46 @@ def fold_item(item: ItemState, record: Record, at: float, fact: str) -> None:
         fact: what identifies the record: journal and offset.
     """
     handler = _HANDLERS.get(str(record.get("k")))
-    if handler is not None:
-        handler(item, record, at, fact)
+    if handler is None:
+        return
+    if not item.pipeline.rev:  # nobody has told of the pipeline yet
+        _wait(item, record, at, fact)
+        item.touch(at)
+        return
+    handler(item, record, at, fact)
+
+
+def catch_up(item: ItemState) -> None:
+    """Apply what waited for a definition or a plan that is there by now; all steps of the item must be at hand."""
+    log = item.log
+    if log is None or not log.waiting or not item.pipeline.rev:
+        return
+    # Where the whole item waited, each of its facts has its say, those that are refused, too.
+    ready = [one for one in log.waiting if not item.created_at or _applies(item, one[2])]
+    if ready:
+        log.waiting = [one for one in log.waiting if one not in ready]
+        item.dirty = True
+        for at, fact, record in sorted(ready, key=lambda one: one[:2]):
+            fold_item(item, record, at, fact)
+
+
+def _wait(item: ItemState, record: Record, at: float, fact: str) -> None:
+    log = item.log = item.log or PlanLog()
+    if any(known[1] == fact for known in log.waiting) or len(json.dumps(record)) > _WAITING_BYTES:
+        return
+    log.waiting = sorted([*log.waiting, (at, fact, record)], key=lambda one: one[:2])[-_WAITING:]
+    item.dirty = True
+
+
+def _applies(item: ItemState, record: Record) -> bool:
+    """Whether the steps that a record names are known, and the item's own."""
+    if record.get("k") == "item.plan":
+        names = [*clean.texts(record.get("on")), *clean.texts(record.get("off"))]
+        return not names or any(item.pipeline.step(name) is not None for name in names)
+    if "step" not in record:
+        return True
+    known = item.pipeline.step(clean.text(record.get("step"), 500) or "")
+    return known is not None and known.slot in item.pipeline.shape(item.plan).waits_for
 
 
 def _add(item: ItemState, record: Record, at: float, fact: str) -> None:
@@ -85,6 +125,7 @@ def _told(item: ItemState, given: dict[str, Any], at: float) -> bool:
 
 def _plan(item: ItemState, record: Record, at: float, fact: str) -> None:
     log = item.log = item.log or PlanLog()
+    item.touch(at)
     before = item.plan
     group = clean.text(record.get("group"), 200) or "main"
     for key in clean.texts(record.get("add")):
@@ -97,6 +138,7 @@ def _plan(item: ItemState, record: Record, at: float, fact: str) -> None:
             known = item.pipeline.step(key)
             if known is None:
                 _refuse(item, at, f"switch {name}: {item.pipeline.name} has no step {key!r}")
+                _wait(item, {"k": "item.plan", name: [key]}, at, f"{fact} {name} {key}")
             else:
                 _switch(log, known.step.key, (at, fact, on))
     item.plan = log.plan()
@@ -105,6 +147,7 @@ def _plan(item: ItemState, record: Record, at: float, fact: str) -> None:
             _skip_steps(item, *skip)
         said = {name: record[name] for name in ("add", "on", "off") if record.get(name)}
         item.say(at, "item.plan", message=clean.text(json.dumps(said), _MESSAGE))
+        catch_up(item)
 
 
 def _switch(log: PlanLog, key: str, word: tuple[float, str, bool], *, new: bool = False) -> None:
@@ -141,18 +184,20 @@ def _skip_steps(item: ItemState, at: float, fact: str, reason: str) -> bool:
     return changed
 
 
-def _found(item: ItemState, record: Record, at: float) -> KnownStep | None:
-    """The step that a record is about; refused when the item has none such."""
+def _found(item: ItemState, record: Record, at: float, fact: str) -> KnownStep | None:
+    """The step that a record is about; refused when the item has none such, and kept in case that it comes to it."""
     key = clean.text(record.get("step"), 500) or ""
     what = str(record.get("k")).partition(".")[2]
     known = item.pipeline.step(key)
     if known is None:
         _refuse(item, at, f"{what}: {item.pipeline.name} has no step {key!r}")
+        _wait(item, record, at, fact)
         return None
     if known.slot not in item.pipeline.shape(item.plan).waits_for:
         off = known.step.key in item.plan.off
         why = "is switched off for it" if off else "is not one of its steps"
         _refuse(item, at, f"{what}: step {key!r} {why}", known)
+        _wait(item, record, at, fact)
         return None
     return known
 
@@ -185,7 +230,7 @@ def _order(record: Record, at: float, att: str) -> steps.Order:
 
 
 def _start(item: ItemState, record: Record, at: float, fact: str) -> None:
-    known = _found(item, record, at)
+    known = _found(item, record, at, fact)
     if known is None:
         return
     cell = item.cell(known)
@@ -203,7 +248,7 @@ def _start(item: ItemState, record: Record, at: float, fact: str) -> None:
 
 
 def _update(item: ItemState, record: Record, at: float, fact: str) -> None:
-    known = _found(item, record, at)
+    known = _found(item, record, at, fact)
     if known is None:
         return
     cell = item.cell(known)
@@ -233,7 +278,7 @@ def _update(item: ItemState, record: Record, at: float, fact: str) -> None:
 
 
 def _end(item: ItemState, record: Record, at: float, fact: str) -> None:
-    known = _found(item, record, at)
+    known = _found(item, record, at, fact)
     if known is None:
         return
     cell = item.cell(known)
@@ -310,7 +355,7 @@ def retried(item: ItemState, cell: Cell, before: int) -> None:
 
 
 def _reset(item: ItemState, record: Record, at: float, fact: str) -> None:
-    known = _found(item, record, at)
+    known = _found(item, record, at, fact)
     if known is None:
         return
     actor, reason = clean.text(record.get("actor"), 200), clean.text(record.get("reason"), _MESSAGE)

@@ -139,6 +139,8 @@ class Cell:
     updated_at: float = 0.0
     ready: bool = False
     dirty: bool = True
+    bare: bool = False
+    """Made without a look at its row: where there is one, its attempts and its fence must stay."""
     stored_letter: str = "."
     """As the stored counters hold it."""
     stored_us: int | None = None
@@ -147,7 +149,7 @@ class Cell:
         """Take over a new state; True when it differs."""
         if state == self.state:
             return False
-        before, self.state, self.seen, self.dirty = self.seen, state, view(state), True
+        before, self.state, self.seen, self.dirty, self.bare = self.seen, state, view(state), True, False
         if at > self.updated_at and not _same(before, self.seen):
             self.updated_at = at
         if self.seen.status is not ItemStatus.PROCESSING:
@@ -218,6 +220,8 @@ class PlanLog:
     """When kind, date and each attribute were told; empty while the item was told of once."""
     added_at: float | None = None
     """When the item was told of; None = when it was created."""
+    waiting: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
+    """(when, which, the record) of facts about steps that do not apply, or not yet: what brings them may come later."""
 
     def plan(self) -> Plan:
         """The plan that follows."""
@@ -354,7 +358,7 @@ class ItemState:
             ready = self.letter(one.slot) == "r"
             cell = self.cells.get(one.slot)
             if cell is None and ready:
-                cell = self.cells[one.slot] = Cell(known=one, updated_at=self.updated_at)
+                cell = self.cells[one.slot] = Cell(known=one, updated_at=self.updated_at, bare=True)
             if cell is not None and cell.ready != ready:
                 cell.ready, cell.dirty = ready, True
         applies = {one.slot for one in shape.steps}

@@ -1,6 +1,6 @@
 """Applying facts about items, inside the transaction of the batch that brought them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select
 from statustui.model import clean
 from statustui.model.fold_sub import progress as run_progress
 from statustui.model.item_ends import fold_abandoned, fold_progress, fold_run_end
-from statustui.model.item_fold import KINDS, fold_item
+from statustui.model.item_fold import KINDS, catch_up, fold_item
 from statustui.model.item_state import ItemState, PipelineState
 from statustui.model.pipeline import DefinitionError
 from statustui.model.state import RunState, WriterState
@@ -135,8 +135,6 @@ class Items:
             there.setdefault(name, set()).add(key)
         for name, key in self._facts:
             new.setdefault(name, set()).add(key)
-        for name in sorted(there.keys() - known.keys()):
-            self._unknown(name)
         mine = sorted((known[name] for name in there.keys() & known.keys()), key=lambda pipeline: pipeline.id)
         for pipeline in mine:
             item_load.make(self._connection, pipeline, new.get(pipeline.name, ()))
@@ -155,8 +153,11 @@ class Items:
         for fact in self._definitions:
             defined.setdefault(clean.text(fact.record.get("name"), 200) or "", []).append(fact)
         wanted = self._wanted()
+        unknown = self._unknown(defined)
         changed = []
-        for name in sorted({*defined, *wanted}):
+        for name in sorted({*defined, *wanted, *unknown}):
+            if name in unknown:
+                self._await(name, unknown[name])
             # Each of them, not any: they come in order, and the last one counts.
             if any([self._define(fact) for fact in defined.get(name, ())]):
                 changed.append(name)
@@ -175,12 +176,25 @@ class Items:
             return False
         return bool(item_definitions.define(self._store, self._connection, definition, fact.at))
 
-    def _unknown(self, name: str) -> None:
-        facts = [fact for (p, _), of_item in self._facts.items() if p == name for fact in of_item]
-        if facts:
-            message = f"no program has told of a pipeline {name!r}: {len(facts)} facts about its items are not applied"
-            at = from_epoch(max(fact.at for fact in facts))
-            self._connection.execute(insert(events), {"at": at, "kind": "refused", "message": message})
+    def _unknown(self, defined: Collection[str]) -> dict[str, list[_Fact]]:
+        """Facts about items of pipelines that nobody has told of, by pipeline."""
+        named: dict[str, list[_Fact]] = {}
+        for (name, _), facts in self._facts.items():
+            if name not in defined:
+                named.setdefault(name, []).extend(facts)
+        for name, pipeline in item_definitions.load(self._store, self._connection, named).items():
+            if pipeline.rev:
+                del named[name]
+        return named
+
+    def _await(self, name: str, facts: Iterable[_Fact]) -> None:
+        """Make room for items whose facts wait for the definition of their pipeline."""
+        at = max(fact.at for fact in facts)
+        if item_definitions.expect(self._store, self._connection, name, at):
+            message = clean.text(
+                f"no program has told of a pipeline {name!r} yet: facts about its items wait for it", 4096
+            )
+            self._connection.execute(insert(events), {"at": from_epoch(at), "kind": "waiting", "message": message})
 
     def _wanted(self) -> dict[str, dict[str, str]]:
         """Steps that these facts find for single items: group by key, by pipeline."""
@@ -203,7 +217,8 @@ class Items:
             facts = self._facts.get(place, ())
             if item.fresh:
                 continue
-            if item.definition != item.pipeline.rev or any(_wide(item, fact.record) for fact in facts):
+            waits = item.log is not None and bool(item.log.waiting)
+            if waits or item.definition != item.pipeline.rev or any(_wide(item, fact.record) for fact in facts):
                 whole.append(item)
                 continue
             part.append(item)
@@ -223,6 +238,7 @@ class Items:
         place = (item.pipeline.name, item.key)
         if item.fresh or item.definition != item.pipeline.rev:
             item.dirty = True
+        catch_up(item)
         for fact in self._facts.get(place, ()):
             fold_item(item, fact.record, fact.at, fact.name)
         for step, att, percent, told in self._progress.get(place, ()):

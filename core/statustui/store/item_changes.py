@@ -15,7 +15,7 @@ from statustui.store.item_reads import NoSuchItem
 from statustui.store.open import Store
 from statustui.store.requests import note_change
 
-__all__ = ["reset", "retry", "retry_many", "skip"]
+__all__ = ["reset", "reset_many", "retry", "retry_many", "skip", "skip_many"]
 
 
 @contextmanager
@@ -35,6 +35,7 @@ def _loaded(store: Store, name: str, keys: Sequence[str]) -> Iterator[list[ItemS
         states = list(found.values())
         item_load.all_cells(connection, states)
         for item in states:
+            item_fold.catch_up(item)
             if item.definition != pipeline.rev:
                 item.dirty = True
                 item.derive()
@@ -61,11 +62,25 @@ def reset(store: Store, name: str, key: str, step: str, *, actor: str, reason: s
         NoSuchItem: it has no such item.
         UnknownStep: the item has no such step.
     """
-    with _loaded(store, name, [key]) as (item,):
-        return item_fold.reset_steps(
-            item, _step(item, step), item_clock.now(store), new_id(), actor=cleaned(actor, 200),
-            reason=cleaned(reason, 4096), cascade=True,
-        )  # fmt: skip
+    return reset_many(store, name, [key], step, actor=actor, reason=reason)[key]
+
+
+def reset_many(
+    store: Store, name: str, keys: Sequence[str], step: str, *, actor: str, reason: str | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The same for many items, in one transaction: some hundreds at once.
+
+    Returns:
+        The same by item.
+    """
+    with _loaded(store, name, keys) as states:
+        at, fact = item_clock.now(store), new_id()
+        return {
+            item.key: item_fold.reset_steps(
+                item, _step(item, step), at, fact, actor=cleaned(actor, 200), reason=cleaned(reason, 4096), cascade=True
+            )
+            for item in states
+        }
 
 
 def skip(store: Store, name: str, key: str, step: str | None = None, *, actor: str, reason: str | None = None) -> bool:
@@ -79,20 +94,35 @@ def skip(store: Store, name: str, key: str, step: str | None = None, *, actor: s
         NoSuchItem: it has no such item.
         UnknownStep: the item has no such step.
     """
-    with _loaded(store, name, [key]) as (item,):
-        told = {"k": "item.skip" if step is None else "step.end", "reason": reason or ""}
-        if step is not None:
-            known = _step(item, step)
-            if item.letter(known.slot) in "csx":
-                return False
-            fact = new_id()
-            told |= {"step": known.step.key, "status": ItemStatus.SKIPPED.value, "att": fact}
-        elif not set("prwf") & set(item.states):
+    return bool(skip_many(store, name, [key], step, actor=actor, reason=reason))
+
+
+def skip_many(
+    store: Store, name: str, keys: Sequence[str], step: str | None = None, *, actor: str, reason: str | None = None
+) -> list[str]:
+    """The same for many items, in one transaction: some hundreds at once.
+
+    Returns:
+        Keys of the items of which anything was open.
+    """
+    with _loaded(store, name, keys) as states:
+        at = round(item_clock.now(store), 6)
+        return [item.key for item in states if _skip(item, step, at, actor, reason)]
+
+
+def _skip(item: ItemState, step: str | None, at: float, actor: str, reason: str | None) -> bool:
+    told = {"k": "item.skip" if step is None else "step.end", "reason": reason or ""}
+    if step is not None:
+        known = _step(item, step)
+        if item.letter(known.slot) in "csx":
             return False
-        item_fold.fold_item(item, told, round(item_clock.now(store), 6), new_id())
-        for event in item.events:
-            event.actor = cleaned(actor, 200)
-        return True
+        told |= {"step": known.step.key, "status": ItemStatus.SKIPPED.value, "att": new_id()}
+    elif not set("prwf") & set(item.states):
+        return False
+    item_fold.fold_item(item, told, at, new_id())
+    for event in item.events:
+        event.actor = cleaned(actor, 200)
+    return True
 
 
 def retry(store: Store, name: str, key: str, step: str, *, actor: str) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, select, upd
 from statustui.errors import StatustuiError
 from statustui.model import item_ends
 from statustui.model.ids import new_id
+from statustui.model.item_fold import catch_up
 from statustui.model.item_state import Cell, ItemState, KnownStep, PipelineState
 from statustui.model.items import Claim
 from statustui.model.status import ItemStatus
@@ -158,6 +159,7 @@ def _loaded(
     item_load.some_cells(connection, sound, {known.id, *item_load.failed_steps(sound)})
     for item in stale:
         item.dirty = True
+        catch_up(item)
         item.derive()
     return states
 
@@ -258,6 +260,7 @@ def _end(
     at = item_clock.now(store)
     ended = 0
     for item in states:
+        catch_up(item)
         for cell in list(item.cells.values()):
             if cell.seen.status is ItemStatus.PROCESSING and over(item, cell):
                 who = f" ({cell.owner})" if cell.owner else ""

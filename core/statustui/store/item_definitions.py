@@ -10,7 +10,7 @@ from statustui.errors import StatustuiError
 from statustui.model import clean
 from statustui.model.item_state import KnownStep, PipelineState
 from statustui.model.pipeline import Definition, DefinitionError, Step
-from statustui.model.times import from_epoch
+from statustui.model.times import from_epoch, to_epoch
 from statustui.store.item_rows import STEP, known_step, step_row
 from statustui.store.item_schema import pipelines, steps
 from statustui.store.open import Store
@@ -23,9 +23,9 @@ _REVS = (
     .where(pipelines.c.name.in_(_NAMES))
     .order_by(pipelines.c.name)
 )
-_ONE = select(pipelines.c.id, pipelines.c.rev).where(pipelines.c.name == bindparam("name"))
+_ONE = select(pipelines.c.id, pipelines.c.rev, pipelines.c.changed_at).where(pipelines.c.name == bindparam("name"))
 _NAMES_OF = select(pipelines.c.name).where(pipelines.c.id.in_(bindparam("numbers", expanding=True)))
-_ALL = select(pipelines.c.name).order_by(pipelines.c.name)
+_ALL = select(pipelines.c.name).where(pipelines.c.rev > 0).order_by(pipelines.c.name)
 _STEPS = select(steps).where(steps.c.pipeline == bindparam("pipeline")).order_by(steps.c.position, steps.c.slot)
 _NEW = {
     "sqlite": sqlite.insert(pipelines).on_conflict_do_nothing(),
@@ -99,13 +99,14 @@ def define(store: Store, connection: Connection, definition: Definition, at: flo
         What changed, one sentence each.
     """
     there = load(store, connection, [definition.name]).get(definition.name)
-    if there is not None and there.definition == definition:
+    if there is not None and there.rev and there.definition == definition:
         return ()
     when = from_epoch(at)
     connection.execute(_NEW[store.dialect], {"name": definition.name, "rev": 0, "first_seen": when, "changed_at": when})
-    number, rev = _locked(store, connection, definition.name)
+    number, rev, changed_at = _locked(store, connection, definition.name)
     there = _read(connection, number, definition.name, rev)
-    if rev and there.definition == definition:
+    # A journal that comes late tells of an older one: the latest counts, whatever the order.
+    if rev and (there.definition == definition or at < changed_at):
         store.cache["pipelines"].pop(definition.name, None)
         return ()
     said = definition.changes_since(there.definition) if rev else (f"{len(definition.steps)} steps",)
@@ -121,11 +122,24 @@ def define(store: Store, connection: Connection, definition: Definition, at: flo
     return said
 
 
-def _locked(store: Store, connection: Connection, name: str) -> tuple[int, int]:
+def expect(store: Store, connection: Connection, name: str, at: float) -> bool:
+    """Make a pipeline known that nobody has told of yet, so that facts about its items can wait for it.
+
+    Returns:
+        False when it was known.
+    """
+    if connection.execute(_ONE, {"name": name}).first() is not None:
+        return False
+    when = from_epoch(at)
+    connection.execute(_NEW[store.dialect], {"name": name, "rev": 0, "first_seen": when, "changed_at": when})
+    return True
+
+
+def _locked(store: Store, connection: Connection, name: str) -> tuple[int, int, float]:
     # Not against those who only point to it: they would wait, and with them those who wait for them.
     statement = _ONE.with_for_update(key_share=True) if store.database.lock_rows else _ONE
     row = connection.execute(statement, {"name": name}).one()
-    return row[0], row[1]
+    return row.id, row.rev, to_epoch(row.changed_at)
 
 
 def _write(connection: Connection, there: PipelineState, definition: Definition) -> None:
@@ -165,7 +179,7 @@ def extend(store: Store, connection: Connection, pipeline: PipelineState, wanted
     """
     if all(key in pipeline.known for key in wanted):
         return pipeline
-    number, rev = _locked(store, connection, pipeline.name)
+    number, rev, _ = _locked(store, connection, pipeline.name)
     there = _read(connection, number, pipeline.name, rev)
     slot = 1 + max(there.by_slot, default=-1)
     new = [
@@ -186,7 +200,7 @@ def by_number(store: Store, connection: Connection, numbers: Iterable[int]) -> d
 
 
 def names(connection: Connection) -> list[str]:
-    """All pipelines, by name."""
+    """All pipelines that were told of, by name."""
     return list(connection.execute(_ALL).scalars())
 
 
@@ -197,7 +211,7 @@ def pipeline_of(store: Store, connection: Connection, name: str) -> PipelineStat
         NoSuchPipeline: there is none.
     """
     found = load(store, connection, [name]).get(name)
-    if found is None:
+    if found is None or not found.rev:
         raise NoSuchPipeline(f"the store has no pipeline {name!r}")
     return found
 

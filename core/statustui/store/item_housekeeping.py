@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from statustui.model.item_fold import catch_up
 from statustui.store import item_definitions, item_load, item_save
 from statustui.store.item_claims import expire_leases
 from statustui.store.item_counts import fold_deltas
@@ -62,4 +63,5 @@ def derive_again(store: Store, connection: Connection, pipeline: int, most: int)
     item_load.all_cells(connection, found)
     for item in found:
         item.dirty = True
+        catch_up(item)
     return item_save.save(connection, found)

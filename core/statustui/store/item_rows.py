@@ -107,6 +107,7 @@ def plan_log(value: Any) -> PlanLog | None:
         skips=[(at, fact, reason) for at, fact, reason in value.get("skips", ())],
         told=dict(value.get("told", {})),
         added_at=value.get("added_at"),
+        waiting=[(at, fact, record) for at, fact, record in value.get("waiting", ()) if isinstance(record, dict)],
     )
 
 
@@ -120,6 +121,7 @@ def plan_json(log: PlanLog | None) -> dict[str, Any] | None:
         "skips": [list(skip) for skip in log.skips],
         "told": log.told,
         "added_at": log.added_at,
+        "waiting": [list(fact) for fact in log.waiting],
     }
     return {name: value for name, value in found.items() if value} or None
 

@@ -14,6 +14,7 @@ from statustui.store.schema import events
 
 _ITEMS = Bulk(items, item_rows.ITEM, ("id",))
 _CELLS = Bulk(item_steps, item_rows.CELL, ("item", "step"))
+_READY = Bulk(item_steps, ("item", "step", "status", "ready", "updated_at"), ("item", "step"))
 _EVENTS = Bulk(events, item_rows.EVENT)
 _DELTAS = Bulk(step_deltas, ("pipeline", "kind", "date", "step", "status", "n", "duration_us", "durations"))
 
@@ -37,7 +38,15 @@ def save(connection: Connection, states: Iterable[ItemState]) -> int:
         ((item, cell) for item in changed for cell in item.cells.values() if cell.dirty),
         key=lambda entry: (entry[0].id, entry[1].known.id),
     )
-    _CELLS.write(connection, [item_rows.cell_row(item.id or 0, cell) for item, cell in cells])
+    _CELLS.write(connection, [item_rows.cell_row(item.id or 0, cell) for item, cell in cells if not cell.bare])
+    _READY.write(
+        connection,
+        [
+            (item.id, cell.known.id, cell.seen.status.value, cell.ready, from_epoch(cell.updated_at))
+            for item, cell in cells
+            if cell.bare
+        ],
+    )
     _completed(connection, changed)
     _ITEMS.write(connection, [item_rows.item_row(item) for item in whole])
     _EVENTS.write(
