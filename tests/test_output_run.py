@@ -1,5 +1,6 @@
 """``statustui run`` and the progress in what its command prints, end to end: real commands, real files, the journal."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 
 from statustui import config
+from statustui.control import retry
+from statustui.control.output import copied
 from statustui.journal.slot import read_slot
 from support.drained import drainer, the_run, viewer
+from support.played import play
 from support.processes import until
-from support.wrapped import RUN, facts, only, run
+from support.wrapped import RUN, facts, launch_file, only, run
 
 BAR = """
 import sys, time
@@ -207,3 +211,38 @@ def test_doctor_names_an_expression_that_can_not_be_used(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "progress: '(unclosed' is no regular expression" in done.stdout
     assert "redact: '[' is no regular expression" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "total"),
+    [
+        ("if=big of=/dev/null bs=64k", 1000),
+        ("if=big skip=1 bs=100", 900),
+        ("if=big count=3 bs=100", 300),
+        ("if=big count=300 iflag=count_bytes,fullblock", 300),
+        ("if=/dev/zero count=2 bs=1M", 2 << 20),
+        ("if=/dev/zero of=x", None),
+        ("of=x bs=1k count=3", None),
+        ("if=missing", None),
+        ("if=big bs=1q", None),
+        ("if=big count=99999999999999999999999", None),
+    ],
+)
+def test_how_much_dd_copies_is_known_from_its_arguments(words: str, total: int | None, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(1000))
+    assert copied.total(["/bin/dd", *words.split()], str(tmp_path)) == total
+    assert copied.total(["ls", *words.split()], str(tmp_path)) is None
+
+
+def test_dd_shows_how_far_it_is() -> None:
+    pieces = [(float(at), b"\r%d bytes (1 MB) copied, %d s, 1 MB/s" % (at * 100, at)) for at in range(1, 8)]
+    (sub,) = play(pieces, program="dd", kind="command", total=1000).subs.values()
+    assert sub.shares[-1] == 0.7
+
+
+def test_a_retry_keeps_the_expression(state_dir: Path) -> None:
+    run("true", options=("--progress", "(?P<done>[0-9]+)"))
+    record = json.loads(launch_file(state_dir).read_text())
+    assert "--progress=(?P<done>[0-9]+)" in retry._options(record)
+    record["options"]["progress"] = "auto"
+    assert not [word for word in retry._options(record) if word.startswith("--progress")]

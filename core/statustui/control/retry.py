@@ -151,7 +151,7 @@ def start(plan: RetryPlan, *, by: str, argv: Sequence[str] | None = None) -> str
 
 
 def _launch(plan: RetryPlan, by: str, argv: Sequence[str]) -> None:
-    make_private_dirs(os.path.dirname(plan.output))
+    make_private_dirs(os.path.dirname(plan.output), plan.state_dir)
     log = open_private(plan.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     try:
@@ -274,7 +274,7 @@ def _options(record: Mapping[str, Any]) -> list[str]:
         ("--stage", record.get("stage")),
         ("--grace", record.get("grace")),
         ("--env-file", record.get("env_file")),
-        ("--progress", options.get("progress")),
+        ("--progress", options.get("progress") if options.get("progress") != "auto" else None),
     ):
         if value is not None:
             words.append(f"{option}={value}")

@@ -43,14 +43,15 @@ class Joined:
         begin = self._read.get(name, 0)
         if begin < 0:
             return False
+        path = f"{self._spool}/{name}"
         try:
-            fd = os.open(f"{self._spool}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            size = os.stat(path, follow_symlinks=False).st_size
+            if size == self._sizes.get(name):
+                return False
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             return False
         try:
-            size = os.fstat(fd).st_size
-            if size == self._sizes.get(name):
-                return False
             self._sizes[name] = size
             data = os.pread(fd, _MOST if name in self._read else _BEGINNING, begin)
         except OSError:

@@ -69,8 +69,6 @@ def _stop(number: int, frame: "FrameType | None") -> None:
 
 def _search(pattern: "re.Pattern[str]", text: str) -> "re.Match[str] | None":
     """Search with a limit. The matcher looks for signals as it goes, so that an alarm ends it."""
-    if len(text) < 200 and not _RISKY.search(pattern.pattern):
-        return pattern.search(text)
     before = signal.signal(signal.SIGVTALRM, _stop)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT_S)
@@ -80,7 +78,3 @@ def _search(pattern: "re.Pattern[str]", text: str) -> "re.Match[str] | None":
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     finally:
         signal.signal(signal.SIGVTALRM, before)
-
-
-# What repeats something that repeats or branches: all others are polynomial, and quick on a short line.
-_RISKY = re.compile(r"[*+}?]\)|\)[*+{]|\|")
