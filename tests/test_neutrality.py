@@ -301,7 +301,9 @@ def test_no_room_and_no_descriptors_change_nothing(
 def test_a_full_disk(env: Path, stand_in: Path) -> None:
     disk = env / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", str(disk)], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         code = """

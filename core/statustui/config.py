@@ -236,16 +236,25 @@ def remember_store(url: str) -> None:
         return
     path = _stores_file()
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _make_directories(os.path.dirname(path))
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
         return
     try:
+        os.fchmod(fd, 0o600)
         os.write(fd, url.encode("utf-8", "replace") + b"\n")
     except OSError:
         return
     finally:
         os.close(fd)
+
+
+def _make_directories(path: str) -> None:
+    """Make what is missing, 0700: ``makedirs`` leaves those above to the umask."""
+    if path and not os.path.isdir(path):
+        _make_directories(os.path.dirname(path))
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
 
 
 class _Reading:

@@ -66,7 +66,7 @@ def note_asked(state_dir: str, run_id: str) -> None:
         OSError: it can not be written.
     """
     directory = f"{state_dir}/launch"
-    make_private_dirs(directory)
+    make_private_dirs(directory, state_dir)
     os.close(open_private(f"{directory}/{_checked(run_id)}.cancel", os.O_WRONLY | os.O_CREAT))
 
 

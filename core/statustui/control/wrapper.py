@@ -129,8 +129,7 @@ class _Wrapper:
                 self.copy, self.copy_start = self.options.log, os.fstat(fd).st_size
                 return LogCopy(fd, limited=False)
             directory = f"{self.settings.state_dir}/logs"
-            make_private_dirs(self.settings.state_dir)
-            make_private_dirs(directory)
+            make_private_dirs(directory, self.settings.state_dir)
             self.copy = f"{directory}/{self.run_id}.log"
             return LogCopy(open_private(self.copy, os.O_RDWR | os.O_CREAT | os.O_EXCL), limited=True)
         except OSError as error:

@@ -14,7 +14,7 @@ import time
 from statustui.journal.files import (
     JOURNAL_LIMIT,
     SEGMENT_BYTES,
-    make_private_dirs,
+    make_spool,
     open_private,
     parse_segment_name,
     segment_path,
@@ -174,7 +174,7 @@ class CallJournal:
         try:
             fd = open_private(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileNotFoundError:
-            make_private_dirs(self.spool)
+            make_spool(self.spool)
             fd = open_private(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             line = line_of("writer", None, self._first)

@@ -16,6 +16,7 @@ JOURNAL_LIMIT = 64_000_000
 """Bytes of unapplied journal that one writer keeps."""
 
 _JOURNAL_FILE = re.compile(r"([0-9A-Za-z][0-9A-Za-z_-]{0,63})\.(0|[1-9][0-9]{0,5})\.jsonl")
+_SPOOL = re.compile(r"(.+)/spool/[^/]+/[0-9]+/[0-9a-f]{16}", re.DOTALL)
 # Above what programs use, close in a loop or hand to select().
 _HIGH_DESCRIPTORS = (800, 200, 64)
 
@@ -31,30 +32,67 @@ def parse_segment_name(name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
-def make_private_dirs(path: str) -> None:
+def make_spool(spool: str) -> None:
+    """Make a spool directory and those above it up to the state directory, as ``make_private_dirs`` does.
+
+    Raises:
+        OSError: one of them cannot be made, is no directory, or belongs to somebody else.
+    """
+    match = _SPOOL.fullmatch(spool)
+    make_private_dirs(spool, match[1] if match else None)
+
+
+def make_private_dirs(path: str, state: str | None = None) -> None:
     """Make *path* and what is missing above it, 0700 whatever the umask.
+
+    Args:
+        path: the directory.
+        state: the state directory that it is, or lies in. That and all on the way to *path* must be this user's own
+            then: where another user owns one of them, what is below could be exchanged at any time.
 
     Raises:
         OSError: it cannot be made, is no directory, or belongs to somebody else.
     """
+    if state is not None and path != state and path.startswith(state + "/"):
+        make_private_dirs(os.path.dirname(path), state)
     try:
         found = os.lstat(path)
     except FileNotFoundError:
-        parent = os.path.dirname(path)
-        if parent and parent != path and not os.path.isdir(parent):
-            make_private_dirs(parent)
+        _make_above(os.path.dirname(path))
         try:
             os.mkdir(path, 0o700)
             os.chmod(path, 0o700)
         except FileExistsError:
             pass
         found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode) and state == path and found.st_uid == os.geteuid():
+        found = os.stat(path)  # the user's own link to a larger disk; nothing within is a link
     if not stat.S_ISDIR(found.st_mode):
         raise OSError(errno.ENOTDIR, "not a directory", path)
     if found.st_uid != os.geteuid():
         raise OSError(errno.EPERM, "belongs to another user", path)
+    if found.st_mode & stat.S_ISVTX:
+        raise OSError(errno.EPERM, "is for everybody: name a directory of your own", path)
     if found.st_mode & 0o077:
         os.chmod(path, 0o700)
+    if state == path and _open_to_all(os.path.dirname(os.path.realpath(path))):
+        raise OSError(errno.EPERM, "lies where everybody can replace it: chmod o-w the directory above", path)
+
+
+def _make_above(path: str) -> None:
+    if not path or os.path.isdir(path):
+        return
+    _make_above(os.path.dirname(path))
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+    except FileExistsError:
+        return
+
+
+def _open_to_all(path: str) -> bool:
+    mode = os.stat(path).st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def open_private(path: str, flags: int) -> int:
@@ -129,7 +167,7 @@ def prepare_spool(spool: str, store_url: str) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    make_private_dirs(spool)
+    make_spool(spool)
     path = f"{spool}/store.url"
     data = (store_url + "\n").encode("utf-8", "backslashreplace")
     try:

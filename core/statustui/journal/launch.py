@@ -53,8 +53,8 @@ def write(state_dir: str, run_id: str, **fields: Any) -> str:
     path = path_of(state_dir, run_id)
     record = {"v": VERSION, "run_id": run_id, "uid": os.geteuid(), **fields}
     _check(record, run_id)
-    make_private_dirs(state_dir)
-    make_private_dirs(os.path.dirname(path))
+    _through_front_end(record)
+    make_private_dirs(os.path.dirname(path), state_dir)
     replace_private(path, json.dumps(record, ensure_ascii=True, allow_nan=False).encode("ascii"))
     return path
 

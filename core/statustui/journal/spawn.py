@@ -8,7 +8,7 @@ import sys
 import time
 
 from statustui.journal import locks
-from statustui.journal.files import make_private_dirs, open_private
+from statustui.journal.files import make_spool, open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _working_directory() -> str:
 
 def _claim(spool: str) -> bool:
     """True when nobody else has started a drainer within the last seconds: a pool of workers starts one, not fifty."""
-    make_private_dirs(spool)
+    make_spool(spool)
     path = f"{spool}/drainer.start"
     fd = open_private(path, os.O_WRONLY | os.O_CREAT)
     try:

@@ -20,7 +20,7 @@ from statustui.journal.files import (
     JOURNAL_LIMIT,
     SEGMENT_BYTES,
     SPAN,
-    make_private_dirs,
+    make_spool,
     move_high,
     open_private,
     prepare_spool,
@@ -272,7 +272,7 @@ class Writer:
 
     def _make(self) -> _State:
         if self._store_url is None:
-            make_private_dirs(self.spool)
+            make_spool(self.spool)
         else:
             prepare_spool(self.spool, self._store_url)
         journal = new_id()
@@ -379,7 +379,7 @@ class Writer:
         if self._unapplied(state, old.number) >= self._limit:
             self._blocked_until = now + 0.05
             raise OSError(errno.EDQUOT, "too much is unapplied")
-        make_private_dirs(self.spool)
+        make_spool(self.spool)
         number = old.number + 1
         try:
             segment = _new_segment(segment_path(self.spool, state.journal, number), number, state.started)
