@@ -9,9 +9,11 @@ from typing import Any
 from textual.pilot import Pilot
 
 from statustui.config import Settings
+from statustui.control.candidates import Candidate
 from statustui.model.items import Item, ItemDetail
 from statustui.model.run import Event, Host, Request, Run, RunDetail, Snapshot, Subtask, TaskStats
 from statustui.model.status import RequestKind, RequestState, RunStatus, SubtaskStatus
+from statustui.process.facts import Facts
 from statustui_tui.actions import Outcome, Plan
 from statustui_tui.app import Clock, Monitor, Place
 from statustui_tui.items_actions import ItemActions
@@ -381,6 +383,7 @@ class FakeActions:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.refusal: str | None = None
+        self.processes: Sequence[Candidate] = ()
 
     def cancel(self, runs: Sequence[Run], *, now: bool) -> Outcome:
         self.asked.append(("kill" if now else "cancel", *(run.id for run in runs)))
@@ -404,6 +407,13 @@ class FakeActions:
     def acknowledge(self, runs: Sequence[Run]) -> Outcome:
         self.asked.append(("ack", *(run.id for run in runs)))
         return Outcome(ok=True, text="acknowledged")
+
+    def candidates(self) -> Sequence[Candidate]:
+        return self.processes
+
+    def adopt(self, about: Facts, name: str | None) -> Outcome:
+        self.asked.append(("adopt", about.pid, about.start, name))
+        return Outcome(ok=self.refusal is None, text=self.refusal or f"adopted {about.pid}")
 
 
 def settings(state_dir: str = "/tmp/statustui-none", **fields: Any) -> Settings:

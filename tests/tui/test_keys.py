@@ -5,6 +5,7 @@ import pytest
 from statustui_tui import keys
 from statustui_tui.screens import help as help_screen
 from statustui_tui.screens.acting import ActingScreen
+from statustui_tui.screens.adopt import AdoptScreen
 from statustui_tui.screens.dialogs import Dialog
 from statustui_tui.screens.help import HelpScreen
 from statustui_tui.screens.item import ItemScreen
@@ -27,6 +28,7 @@ SCREENS = {
     keys.MATRIX: MatrixScreen,
     keys.ITEM: ItemScreen,
     keys.RUN_ITEMS: RunItemsScreen,
+    keys.ADOPT: AdoptScreen,
 }
 
 

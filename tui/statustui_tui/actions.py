@@ -11,6 +11,10 @@ from statustui.model.status import OPEN_RUN_STATUSES
 
 if TYPE_CHECKING:
     from statustui.config import Settings
+    from statustui.control.candidates import Candidate
+    from statustui.process.facts import Facts
+
+_OPEN = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +58,12 @@ class Actions(Protocol):
 
     def acknowledge(self, runs: Sequence[Run]) -> Outcome:
         """Take *runs* out of *Needs you*."""
+
+    def candidates(self) -> "Sequence[Candidate]":
+        """Processes of this user that could be adopted."""
+
+    def adopt(self, about: "Facts", name: str | None) -> Outcome:
+        """Track a process from now on, as the task *name* (None: by its script or program)."""
 
 
 def names(runs: Sequence[Run]) -> str:
@@ -136,6 +146,37 @@ class StoreActions:
         except StatustuiError as error:
             return Outcome(ok=False, text=str(error))
         return Outcome(ok=True, text=f"acknowledged {names(runs)}")
+
+    def candidates(self) -> "Sequence[Candidate]":
+        """Look at this user's processes."""
+        from statustui.control.candidates import candidates
+
+        return candidates(self._open_runs())
+
+    def adopt(self, about: "Facts", name: str | None) -> Outcome:
+        """Begin the run; the drainer does the rest."""
+        from statustui.control import adopt
+        from statustui.control.actor import actor
+
+        try:
+            now = adopt.inspect(about.pid, self._open_runs())
+            if now.start != about.start:
+                return Outcome(ok=False, text=f"process {about.pid} has ended, and another has its number")
+            done = adopt.adopt(self._settings, now, by=actor(), name=name)
+        except (StatustuiError, OSError) as error:
+            return Outcome(ok=False, text=str(error))
+        return Outcome(ok=True, text=f"adopted {about.pid} as {done.task}; log: {done.log_path or 'none'}")
+
+    def _open_runs(self) -> Sequence[Run]:
+        from statustui.store import reads
+        from statustui.store.open import open_store
+        from statustui.store.selector import Selector
+
+        try:
+            with open_store(self._settings.store_url, create=False, read_only=True) as store:
+                return reads.runs(store, Selector(statuses=OPEN_RUN_STATUSES), _OPEN)
+        except StatustuiError:  # no store yet: nothing is tracked; one that is away can not tell, the journal can
+            return ()
 
 
 def command(verb: str, runs: Sequence[Run], *options: str) -> str:

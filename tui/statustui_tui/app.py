@@ -43,6 +43,8 @@ LATER = (
     "statustui_tui.screens.matrix",
     "statustui_tui.screens.item",
     "statustui_tui.screens.run_items",
+    "statustui_tui.screens.adopt",
+    "statustui.control.candidates",
     "statustui_tui.actions",
     "statustui.control.actor",
     "statustui.control.cancel",
@@ -51,6 +53,8 @@ LATER = (
     "statustui.store.item_changes",
 )
 """Imported in the background soon after the start: an upgrade of the files underneath then breaks nothing."""
+DRAINER_S = 30.0
+"""Seconds between two looks whether a drainer works."""
 UPGRADE_S = 60.0
 """Seconds between two looks at the installed version."""
 
@@ -138,6 +142,7 @@ class Monitor(App[int]):
         self.main = MonitorScreen()
         self.item_actions = item_actions
         self._actions = actions
+        self._others_due = True
         self._started = started
         self._place = place or Place()
         self._arrived = self.clock.monotonic()
@@ -176,6 +181,7 @@ class Monitor(App[int]):
         self.run_worker(_import_the_rest, thread=True, group="import")
         self.run_worker(self._bring_in, thread=True, group="left-overs")
         self.set_interval(UPGRADE_S, self._look_for_upgrade)
+        self.set_interval(DRAINER_S, self._keep_draining)
 
     def _bring_in(self) -> None:
         """Left-over journals of this user are brought in by a drainer."""
@@ -186,11 +192,19 @@ class Monitor(App[int]):
         if self.settings.drainer == "off" or self._actions is None:
             return
         try:
-            ensure_drainer(config.spool_dir(self.settings))
-            others = other_stores(self.settings)
+            spool = config.spool_dir(self.settings)
+            if os.path.exists(f"{spool}/store.url"):  # else nobody has recorded anything here yet
+                ensure_drainer(spool)
+            others = other_stores(self.settings) if self._others_due else None
         except (OSError, StatustuiError):
             return  # What is in the store can be shown all the same; `doctor` says why nothing is brought in.
-        self.call_from_thread(self._others, others)
+        self._others_due = False
+        if others is not None:
+            self.call_from_thread(self._others, others)
+
+    def _keep_draining(self) -> None:
+        """A drainer that was killed is started again: a process that was adopted can not do that itself."""
+        self.run_worker(self._bring_in, thread=True, group="left-overs", exclusive=True)
 
     def _others(self, others: tuple[tuple[str, int], ...]) -> None:
         self.main.others = others
@@ -355,6 +369,12 @@ class Monitor(App[int]):
         from statustui_tui.screens.item import ItemScreen
 
         self.push_screen(ItemScreen(pipeline, key, self.frame))
+
+    def open_adopt(self) -> None:
+        """Go to the processes that could be adopted."""
+        from statustui_tui.screens.adopt import AdoptScreen
+
+        self.push_screen(AdoptScreen())
 
     def open_run_items(self, run_id: str, title: str) -> None:
         """Go to the items of a run."""

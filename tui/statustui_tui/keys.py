@@ -19,6 +19,7 @@ PIPELINES = "pipelines"
 MATRIX = "items"
 ITEM = "item"
 RUN_ITEMS = "run items"
+ADOPT = "adopt"
 ITEMS = (PIPELINES, MATRIX, ITEM, RUN_ITEMS)
 ALL = (MONITOR, RUN, LOG, HELP, *ITEMS)
 LISTS = (MONITOR,)
@@ -83,6 +84,10 @@ KEYS: tuple[Key, ...] = (
         help="Edit the command, then start a new attempt.", command="statustui retry --edit {id}"),
     Key(id="acknowledge", keys="a", action="acknowledge", label="ack", group="Act", screens=RUNS, footer=6,
         palette=True, help="Acknowledge: it leaves “Needs you”.", command="statustui ack {id}"),
+    Key(id="adopt", keys="A", action="adopt", label="adopt", group="Act", screens=(MONITOR,), palette=True,
+        help="Adopt a process of yours that runs already: it is tracked from now on.", command="statustui adopt PID"),
+    Key(id="adopt_this", keys="enter", action="adopt", label="adopt", group="Act", screens=(ADOPT,), footer=2,
+        help="Adopt the process under the cursor; asks for the name of its task.", command="statustui adopt PID"),
     Key(id="copy", keys="y", action="copy", label="copy", group="Act", screens=(MONITOR, RUN, LOG, MATRIX, ITEM),
         palette=True, help="Copy to the clipboard of your terminal, and show a plain page to select from."),
     # Find
@@ -129,6 +134,14 @@ KEYS: tuple[Key, ...] = (
         help="To the last line; in a log also: follow."),
     Key(id="other_list", keys="tab,shift+tab", action="other_list", label="other list", group="Move",
         screens=(MONITOR, RUN, PIPELINES, ITEM), help="To the other list."),
+    Key(id="adopt_down", keys="down", action="move('down')", label="down", group="Move", screens=(ADOPT,),
+        footer=4, help="Down, while letters filter."),
+    Key(id="adopt_up", keys="up", action="move('up')", label="up", group="Move", screens=(ADOPT,), footer=4,
+        help="Up, while letters filter."),
+    Key(id="adopt_half_down", keys="pagedown", action="move('half_down')", label="page down", group="Move",
+        screens=(ADOPT,), help="Half a page down."),
+    Key(id="adopt_half_up", keys="pageup", action="move('half_up')", label="page up", group="Move", screens=(ADOPT,),
+        help="Half a page up."),
     # The log
     Key(id="follow", keys="f", action="follow", label="follow", group="Log", screens=(LOG,), footer=2,
         help="Follow the end of the log; scrolling up stops it, End resumes.", command="statustui tail -f {id}"),
@@ -156,8 +169,12 @@ KEYS: tuple[Key, ...] = (
         help="Hold the screen still; its age is shown until you go on."),
     Key(id="zoom", keys="z", action="zoom", label="full screen", group="Program", screens=(MONITOR, RUN, LOG),
         palette=True, help="Show this part alone; again to go back."),
-    Key(id="refresh", keys="ctrl+r,f5", action="reload", label="reload", group="Program", screens=(*RUNS, *ITEMS),
-        palette=True, help="Ask the store now."),
+    Key(id="adopt_back", keys="escape", action="back", label="back", group="Program", screens=(ADOPT,), footer=1,
+        help="Clear what was typed; then go back."),
+    Key(id="adopt_help", keys="f1", action="help", label="help", group="Program", screens=(ADOPT,), footer=3,
+        help="Show the keys that work here."),
+    Key(id="refresh", keys="ctrl+r,f5", action="reload", label="reload", group="Program",
+        screens=(*RUNS, *ITEMS, ADOPT), palette=True, help="Ask the store now."),
     Key(id="suspend", keys="ctrl+z", action="app.suspend_process", label="suspend", group="Program", screens=ALL,
         help="Stop the monitor for a while; fg brings it back."),
     Key(id="redraw", keys="ctrl+l", action="app.redraw", label="redraw", group="Program", screens=ALL,
@@ -180,7 +197,7 @@ KEYS: tuple[Key, ...] = (
         help="To the pipelines: their steps, and where items wait, run and fail."),
     Key(id="quit", keys="q", action="leave", label="quit", group="Program", screens=ALL, footer=1, palette=True,
         help="Go back; quit on the Monitor screen."),
-    Key(id="interrupt", keys="ctrl+c,ctrl+q", action="app.quit", label="quit", group="Program", screens=ALL,
+    Key(id="interrupt", keys="ctrl+c,ctrl+q", action="app.quit", label="quit", group="Program", screens=(*ALL, ADOPT),
         help="Quit the monitor at once. No run is ever signalled by it."),
     # Dialogs
     Key(id="yes", keys="y", action="answer(True)", label="yes", group="Dialogs", screens=(DIALOG,), footer=1,

@@ -128,6 +128,8 @@ def empty_page(store: str, others: tuple[tuple[str, int], ...], *, ascii_only: b
         Content.styled('      with statustui.run("nightly") as run:', "$accent"),
         Content.styled('          for path in run.track(paths, "Loading"):', "$accent"),
         Content(""),
+        Content.assemble("  or adopt one that runs already:  ", ("A", "$accent")),
+        Content(""),
         Content.assemble("  or watch real work right away:  ", ("statustui demo", "$accent")),
     ]
     if others:

@@ -326,6 +326,8 @@ class MonitorScreen(ActingScreen):
         if action == "clear":
             marked = self.running_table.marked or self.needs_table.marked
             return bool(self.zoomed or marked or self.filter or self.mine or self.query_one("#filter").display)
+        if action == "adopt":
+            return not self.monitor.read_only
         if action in ("open", "mark", "mark_range"):
             return self.table.cursor_key is not None
         if action in ("next_hit", "previous_hit"):
@@ -398,6 +400,10 @@ class MonitorScreen(ActingScreen):
         for run in self._runs_of(key):
             self.monitor.open_run(run)
             return
+
+    def action_adopt(self) -> None:
+        """Choose a process that runs already."""
+        self.monitor.open_adopt()
 
     def action_mark(self) -> None:
         """Mark the run under the cursor."""
