@@ -13,11 +13,12 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from statustui.model.times import from_epoch
-from statustui.store import reads, schema
+from statustui.store import item_reads, reads, schema
 from statustui.store.errors import NoStore, NotOurStore, StoreBusy, StoreNewer, StoreUnavailable
 from statustui.store.migrate import upgrade
 from statustui.store.open import Store, open_store
 from statustui.store.selector import Selector
+from support.item_facts import Told
 from support.stores import T0, Journal, give
 
 
@@ -378,6 +379,32 @@ def test_every_read_of_a_refresh_is_answered_by_its_index(sqlite_url: str) -> No
         assert index in plans, plans
     assert "SCAN runs\n" not in plans + "\n", plans
     assert "TEMP B-TREE FOR ORDER BY" not in plans, plans
+
+
+def test_failures_of_one_kind_are_found_without_reading_the_others(sqlite_url: str) -> None:
+    from sqlalchemy import event
+
+    told = Told()
+    for number in range(300):
+        told.add(f"other {number}")
+    for number in range(3):
+        told.start(f"item {number}", "scrape")
+        told.end(f"item {number}", "scrape", "failed", error="KeyError: 'FIPS'")
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    with open_store(sqlite_url) as store:
+        told.give(store)
+        (group,) = item_reads.failure_groups(store, from_epoch(T0))
+        store.connection.exec_driver_sql("ANALYZE")
+        event.listen(
+            store.connection, "before_cursor_execute",
+            lambda _c, _cursor, statement, values, _context, _many: asked.append((statement, values)),
+        )  # fmt: skip
+        alike = item_reads.ItemSelector(pipeline="auctions", fingerprints=(group.fingerprint,))
+        assert len(item_reads.items(store, alike)) == item_reads.count(store, alike) == group.count == 3
+        mine = [one for one in asked if "items.fingerprint IN" in one[0]]
+        plans = [plan(store, *one) for one in mine]
+    assert len(plans) == 2
+    assert all("ix_items_kind" in one for one in plans), plans
 
 
 def test_nothing_changed_costs_one_query(store: Store) -> None:

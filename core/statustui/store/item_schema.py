@@ -96,6 +96,17 @@ Index(
     sqlite_where=items.c.failed_at.is_not(None),
     postgresql_where=items.c.failed_at.is_not(None),
 )
+# By kind of failure: what fails the same way is counted, listed and acted on together.
+Index(
+    "ix_items_kind",
+    items.c.pipeline,
+    items.c.fingerprint,
+    items.c.error_step,
+    items.c.failed_at,
+    items.c.id,
+    sqlite_where=items.c.failed_at.is_not(None),
+    postgresql_where=items.c.failed_at.is_not(None),
+)
 # By revision, so that items that an older definition derived are found without reading the others.
 Index("ix_items_definition", items.c.pipeline, items.c.definition, items.c.id)
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from statustui.store.columns import Id, Json, RunId, UtcTime
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The schema that this version of the library makes and knows."""
 MIN_READER = 1
 """The oldest schema version whose library can still read a store made by this one."""
@@ -30,7 +30,7 @@ MIN_WRITER = 1
 APPLICATION_ID = 0x73745549
 """``stUI``: what SQLite files of ours carry in their header."""
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that leads to this schema."""
 REVISIONS = "schema_revision"
 """Table in which alembic keeps what it has run."""
@@ -277,7 +277,13 @@ events = Table(
     comment="The audit trail: append-only",
     sqlite_autoincrement=True,
 )
-Index("ix_events_run", events.c.run, events.c.id)
+Index(
+    "ix_events_run",
+    events.c.run,
+    events.c.id,
+    sqlite_where=events.c.run.is_not(None),
+    postgresql_where=events.c.run.is_not(None),
+)
 Index(
     "ix_events_item",
     events.c.item,
