@@ -191,12 +191,10 @@ def _journal_of(about: Facts) -> str:
 
 
 def _writer(about: Facts, journal: str) -> dict[str, Any]:
-    from statustui import __version__
-
     return {
         "v": 1, "journal": journal, **identity.describe(), "pid": about.pid, "start": about.start,
-        "user": user_of(about.uid), "uid": about.uid, "version": __version__,
-        "exe": command_line.program(about.pid) or "", "lang": "", "role": "adopted",
+        "user": user_of(about.uid), "uid": about.uid, "exe": command_line.program(about.pid) or "", "lang": "",
+        "role": "adopted",
     }  # fmt: skip
 
 
