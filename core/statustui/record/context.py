@@ -16,6 +16,11 @@ _ENV = (
     "CONDA_DEFAULT_ENV", "VIRTUAL_ENV", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "PBS_JOBID",
     "JOB_ID", "LSB_JOBID", "CI", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "TZ", "LANG",
 )  # fmt: skip
+# Where interpreters look for libraries: of no use to a reader, but a repeated start finds nothing without them.
+_SEARCHED = (
+    "PYTHONPATH", "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "R_PROFILE_USER", "R_ENVIRON_USER", "PERL5LIB", "RUBYLIB",
+    "NODE_PATH", "CLASSPATH", "LD_LIBRARY_PATH", "CONDA_PREFIX",
+)  # fmt: skip
 
 
 def script_path() -> str | None:
@@ -227,6 +232,6 @@ def start_of(pid: int) -> int | None:
 
 
 def launch_environment(allowed: tuple[str, ...], environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a repeated start needs: the allow-list and ``STATUSTUI_*`` settings."""
-    chosen = (*_ENV, *allowed, "STATUSTUI_STORE", "STATUSTUI_STATE_DIR", "STATUSTUI_DRAINER", "STATUSTUI_EXIT_WAIT")
+    """The variables that a repeated start needs: the allow-list, search paths and ``STATUSTUI_*`` settings."""
+    chosen = (*_ENV, *_SEARCHED, *allowed, "STATUSTUI_STORE", "STATUSTUI_STATE_DIR", "STATUSTUI_DRAINER", "STATUSTUI_EXIT_WAIT")
     return {key: environ[key] for key in chosen if key in environ}
