@@ -233,5 +233,6 @@ def start_of(pid: int) -> int | None:
 
 def launch_environment(allowed: tuple[str, ...], environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that a repeated start needs: the allow-list, search paths and ``STATUSTUI_*`` settings."""
-    chosen = (*_ENV, *_SEARCHED, *allowed, "STATUSTUI_STORE", "STATUSTUI_STATE_DIR", "STATUSTUI_DRAINER", "STATUSTUI_EXIT_WAIT")
+    ours = ("STATUSTUI_STORE", "STATUSTUI_STATE_DIR", "STATUSTUI_DRAINER", "STATUSTUI_EXIT_WAIT")
+    chosen = (*_ENV, *_SEARCHED, *allowed, *ours)
     return {key: environ[key] for key in chosen if key in environ}
