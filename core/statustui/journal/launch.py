@@ -59,6 +59,15 @@ def write(state_dir: str, run_id: str, **fields: Any) -> str:
     return path
 
 
+def _through_front_end(record: dict[str, Any]) -> None:
+    """R's own binary runs only as its front end starts it, with R_HOME and more set: repeat that one."""
+    exe = record.get("exe")
+    if exe and exe.endswith("/bin/exec/R"):
+        front = exe.removesuffix("exec/R") + "R"
+        if os.access(front, os.X_OK):
+            record["exe"], record["argv"] = front, [front, *record["argv"][1:]]
+
+
 def read(state_dir: str, run_id: str) -> dict[str, Any]:
     """How a run was started.
 
