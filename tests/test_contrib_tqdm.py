@@ -111,6 +111,96 @@ def test_an_exception_fails_its_bar_and_the_program_may_go_on(off: bool, env: Pa
     assert run.end["status"] == "finished"
 
 
+def test_a_bar_that_ends_while_somebody_handles_an_error_has_not_failed(env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        """
+        def handles(bar):
+            import queue
+            try:
+                queue.SimpleQueue().get_nowait()
+            except queue.Empty:
+                return list(bar)
+        handles(tqdm(range(3), desc="given"))
+        handles(tqdm(range(3), desc="given off", disable=True))
+        try:
+            raise OSError
+        except OSError:
+            for _ in tqdm(range(2), desc="begun in it"): pass
+            with tqdm(total=2, desc="block in it") as bar:
+                bar.update(2)
+            manual = tqdm(total=2, desc="manual in it")
+            manual.close()
+        manual = tqdm(total=2, desc="finally")
+        try:
+            try:
+                raise OSError("disk")
+            finally:
+                manual.close()
+        except OSError:
+            pass
+        """,
+    )
+    assert [(name, status) for name, _, _, status in figures(run)] == [
+        ("given", "completed"), ("given off", "completed"), ("begun in it", "completed"), ("block in it", "completed"),
+        ("manual in it", "completed"), ("finally", "failed"),
+    ]  # fmt: skip
+
+
+def test_the_end_of_a_bar_is_kept_while_another_thread_changes_the_bars(env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        """
+        import threading
+        from statustui.contrib import bars
+        bar = tqdm(total=3, desc="first")
+        bar.update(2)
+        held, done = threading.Event(), threading.Event()
+        def hold():
+            with bars._guard:
+                held.set()
+                done.wait(30)
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(30)
+        begin = time.monotonic()
+        bar.close()
+        took = time.monotonic() - begin
+        done.set()
+        thread.join()
+        assert took < 5, took
+        for _ in trange(2, desc="second"): pass
+        """,
+    )
+    assert figures(run) == [("first", 2, 3, "completed"), ("second", 2, 2, "completed")]
+
+
+def test_threads_have_bars_of_their_own_unless_the_main_thread_has_one(env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        """
+        import threading
+        both = threading.Barrier(2)
+        def work(name):
+            for n in tqdm(range(4), desc=name, mininterval=0):
+                both.wait(30)
+        def start():
+            threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        start()
+        with tqdm(total=1, desc="main"):
+            start()
+        """,
+    )
+    assert sorted(figures(run)) == [("a", 4, 4, "completed"), ("b", 4, 4, "completed"), ("main", 0, 1, "completed")]
+
+
 def test_inner_bars_make_the_second_level(env: Path, state_dir: Path) -> None:
     run = record(
         env,

@@ -7,6 +7,7 @@ that it counts nothing. What becomes of it is said in :mod:`statustui.contrib.le
 import _thread
 import os
 import sys
+from collections import deque
 
 from statustui.contrib import levels
 from statustui.contrib.joining import active
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from statustui.contrib.levels import Reading
 
 _WAIT_S = 0.02
+_GENERATOR = 0x20 | 0x80 | 0x200  # also coroutines: what called them is not what they are in
 
 
 class _Guard:
@@ -32,10 +34,10 @@ class _Guard:
         self.lock = _thread.RLock()  # of the same thread: the collector may close a bar while one begins
 
     def __enter__(self) -> bool:
-        if self.lock.acquire(timeout=_WAIT_S):
-            return True
-        border.swallow(TimeoutError("other threads are changing the bars"), "progress bar")
-        return False
+        if not self.lock.acquire(timeout=_WAIT_S):
+            return False
+        _end_late()
+        return True
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         try:
@@ -48,7 +50,17 @@ class _Guard:
         return False
 
 
+def _end_late() -> None:
+    """End the bars whose end met somebody else changing them. The lock is held."""
+    while _late:
+        try:
+            levels.end(*_late.popleft())
+        except Exception as error:
+            border.swallow(error, "progress bar")
+
+
 _guard = _Guard()
+_late: "deque[tuple[Bar, BaseException | None, bool]]" = deque()
 _inherited = False
 """True in a forked worker whose parent had a bar open: it works for that one."""
 
@@ -67,6 +79,7 @@ def begin(read: "Callable[[], Reading]", name: str, unit: str | None = None, *, 
     """
     with _guard as held:
         if not held:
+            border.swallow(TimeoutError("other threads are changing the bars"), "progress bar")
             return None
         run = active()
         if run is None or _inherited:
@@ -95,7 +108,9 @@ def end(bar: Bar, error: BaseException | None = None, *, broken: bool = False) -
         broken: an exception ended it that is not known here.
     """
     with _guard as held:
-        if held and not bar.ended:
+        if not held:
+            _late.append((bar, error, broken))
+        elif not bar.ended:
             levels.end(bar, error, broken)
 
 
@@ -116,7 +131,7 @@ def close(bar: Bar, frame: "FrameType | None", package: str, *, known: BaseExcep
         known: an exception that was being handled before *bar* began: it has not ended it.
     """
     error = sys.exc_info()[1]
-    if error is None or error is known or isinstance(error, StopIteration | StopAsyncIteration):
+    if error is None or error is known or not _passes(error, frame, package):
         end(bar)
     elif isinstance(error, GeneratorExit):
         end(bar, broken=dropped(frame, package))
@@ -124,9 +139,25 @@ def close(bar: Bar, frame: "FrameType | None", package: str, *, known: BaseExcep
         end(bar, error)
 
 
+def _passes(error: BaseException, frame: "FrameType | None", package: str) -> bool:
+    """True where *error* is on its way through *frame*; not where it is being handled by whoever asked for an item."""
+    if isinstance(error, StopIteration | StopAsyncIteration) or error.__traceback__ is None:
+        return False
+    place = error.__traceback__.tb_frame
+    while frame is not None and frame is not place:
+        if frame.f_code.co_flags & _GENERATOR or not _is_of(frame, package):
+            return False
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_of(frame: "FrameType", package: str) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == package
+
+
 def dropped(frame: "FrameType | None", package: str) -> bool:
     """True where the loop that has dropped a generator of *package* was left by an exception."""
-    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+    while frame is not None and _is_of(frame, package):
         frame = frame.f_back
     return frame is not None and _how_left(frame) == "error"
 
@@ -141,6 +172,7 @@ def look() -> None:
     """Bring all open bars up to date; called by the timer before progress is shown."""
     if levels.opened and _guard.lock.acquire(False):
         try:
+            _end_late()
             for bar in tuple(levels.opened):
                 levels.look(bar)
         finally:
@@ -156,4 +188,5 @@ def _forked() -> None:
         for one in (bar, *bar.inners, *bar.others):
             one.ended = True
     levels.opened.clear()
+    _late.clear()
     levels.forget()

@@ -4,11 +4,12 @@
 - A bar inside another one: each item of the outer becomes a subtask (k of n) that has the inner one's items, and the
   outer a heading. Where the outer is long or has no total, it stays one subtask, and the inner one moves its percent
   and is its message: a thousand outer items never make a thousand subtasks.
-- Bars that move at the same time are no levels: each is a subtask. A third level, and bars of other threads and of
-  forked workers below a bar of their parent, are not counted: what contains them is.
+- Bars that move at the same time are no levels: each is a subtask. A third level, and bars of other threads while the
+  main thread has one, and of forked workers whose parent has one, are not counted: what contains them is.
 """
 
 import _thread
+import sys
 
 from statustui.model import values
 from statustui.model.status import SubtaskStatus
@@ -138,7 +139,8 @@ def place(bar: Bar) -> None:
     if any(one.thread == bar.thread for one in opened):
         _top(bar)
         return
-    elsewhere = [one for one in opened if one.run is bar.run]
+    main = _main_thread()
+    elsewhere = [one for one in opened if one.run is bar.run and one.thread == main]
     if elsewhere:
         bar.outer = elsewhere[0]
         bar.outer.others.append(bar)
@@ -156,6 +158,11 @@ def place(bar: Bar) -> None:
         bar.sub = host
         bar.apart = True
         opened.append(bar)
+
+
+def _main_thread() -> int | None:
+    threading = sys.modules.get("threading")
+    return threading.main_thread().ident if threading is not None else _thread.get_ident()
 
 
 def _host(run: Run) -> Subtask | None:
@@ -404,6 +411,8 @@ def left(bar: Bar) -> None:
 
 def end(bar: Bar, error: BaseException | None, broken: bool) -> None:
     """A bar has ended, and with it what it is in its run."""
+    if bar.ended:
+        return
     bar.ended = True
     if bar.outer is not None:
         left(bar)
