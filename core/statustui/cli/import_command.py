@@ -1,7 +1,6 @@
 """``statustui import events``: the state of items from the append-only log of another system."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 from statustui.cli.changing import change_options
 from statustui.cli.import_history import csv_command, json_command
 from statustui.cli.import_logs import logs_command
+from statustui.cli.progress import ProgressBar
 from statustui.cli.session import NO, OK, USAGE, NoStoreYet, Session, Stop, shared
 from statustui.cli.shapes import VERSION
 
@@ -93,13 +93,20 @@ def events(
         from statustui.cli.coordinated import coordinator_of
 
         coordinator = coordinator_of(session, pipeline, definition)
-        if verify:
-            told = verify_events(coordinator, rows, wanted, item)
-        else:
-            if writes:
-                session.confirm(f"Bring {source} into pipeline {pipeline}?", yes=yes)
-            shown = _progress(session)
-            told = import_events(coordinator, rows, wanted, only=item, dry_run=dry_run, shown=shown)
+        if writes:
+            session.confirm(f"Bring {source} into pipeline {pipeline}?", yes=yes)
+        bar = ProgressBar(session, "lines")
+
+        def shown(done: int, total: int | None) -> None:
+            bar.show(done, done / total if total else None, total)
+
+        try:
+            if verify:
+                told = verify_events(coordinator, rows, wanted, item, shown=shown)
+            else:
+                told = import_events(coordinator, rows, wanted, only=item, dry_run=dry_run, shown=shown)
+        finally:
+            bar.close()
     if session.as_json:
         session.out.json(_as_json(pipeline, told))
     else:
@@ -157,21 +164,6 @@ def _definition(
                 found[str(row[columns["step"]])] = None
         keys = list(found)
     return Definition(name=pipeline, steps=tuple(Step(key=key) for key in keys))
-
-
-def _progress(session: Session) -> Callable[[int, int | None], None]:
-    from statustui.cli.figures import bar
-
-    if session.as_json or not sys.stderr.isatty():
-        return lambda done, total: None
-
-    def show(done: int, total: int | None) -> None:
-        share = done / total if total else 0.0
-        end = "\n" if total is not None and done >= total else ""
-        sys.stderr.write(f"\r{bar(share, 30, session.out.ascii)} {done:,} of {total or 0:,} lines{end}")
-        sys.stderr.flush()
-
-    return show
 
 
 def _write(session: Session, told: "Imported", *, verify: bool) -> None:

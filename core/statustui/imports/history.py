@@ -9,7 +9,7 @@ from statustui.store import history
 from statustui.store.history import Past
 from statustui.store.open import Store
 
-AT_ONCE = 5_000
+AT_ONCE = 10_000
 """Runs of one transaction: a drainer that writes too waits for no more than these."""
 _TOLD = 1_000
 

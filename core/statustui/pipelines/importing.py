@@ -151,9 +151,14 @@ def import_events(
 
 
 def verify_events(
-    coordinator: Coordinator, source: Readable, columns: Mapping[str, str], only: str | None = None
+    coordinator: Coordinator,
+    source: Readable,
+    columns: Mapping[str, str],
+    only: str | None = None,
+    *,
+    shown: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Imported:
-    """Compare the store with a log, changing nothing."""
+    """Compare the store with a log, changing nothing; *shown* as for :func:`import_events`."""
     told = Imported(dry_run=True)
     groups = _by_item(source.rows(columns["item"], only), columns, told)
     while batch := _some(groups):
@@ -162,6 +167,7 @@ def verify_events(
         told.lines += sum(len(lines) for _, lines in batch)
         there = coordinator.items(expected)
         told.differences += _differences(coordinator, expected, there)[: _SHOWN - len(told.differences)]
+        shown(told.lines, source.count())
     return told
 
 
