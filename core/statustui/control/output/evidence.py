@@ -325,6 +325,8 @@ class Evidence:
         self._fill(track, seen)
 
     def _move(self, track: Track, seen: Seen, now: float) -> None:
+        if not track.believed and seen.total != track.total:
+            track.rises = -1  # the proof begins anew: the total must stay what it was
         if seen.value > track.value:
             track.rises += 1
             track.strikes = 0
@@ -338,7 +340,7 @@ class Evidence:
         need = 1 if track.trusted else track.rule.need - 1
         if track.believed:
             self._outcome.moved(track)
-        elif track.rises >= need and (track.trusted or (track.times >= 2 and now - track.first_at >= APART_S)):
+        elif track.rises >= need and track.times >= 2 and (track.trusted or now - track.first_at >= APART_S):
             track.believed = True
             self._outcome.believed(track)
 

@@ -174,6 +174,8 @@ class Levels:
     def _open(self, track: Track) -> None:
         if self.begun >= MOST_SUBTASKS:
             return
+        if self._outer is not None and self.begun > (self._outer.done or 0):
+            return  # more than one bar in a round: the rounds are what counts
         if id(track) not in self._numbers:
             self._adopt(track)
             self._begin(track)
@@ -189,14 +191,12 @@ class Levels:
         return bool(self.begun) and 0 < done == self._done() and not track.first and (track.total or 0) > done
 
     def _around(self, track: Track) -> Track | None:
-        """The shown bar that a track runs through again and again, or stands right below."""
+        """The shown bar that a track runs through again and again: what stands below it and has begun anew."""
+        if not track.passes:
+            return None  # bars below one another that run through once stand beside each other
         for other in self.shown.values():
             below = track.up > other.up and other.rule.name.startswith("tqdm")
-            if (
-                other is not track
-                and not other.full
-                and (below or (track.passes > 0 and other.rule.level == rules.OUTER))
-            ):
+            if other is not track and not other.full and (below or other.rule.level == rules.OUTER):
                 return other
         return None
 
@@ -284,7 +284,7 @@ class Levels:
             return track.name[:_NAME]
         heading = rules.HEADING.match(track.above)
         if heading is not None:
-            found = heading["heading"].strip(" ’'\":")
+            found = heading[heading.lastgroup or 0].strip(" ’'\":=#")
             return found.rpartition("/")[2][:_NAME] if "://" in found else found[:_NAME]
         if track.rule.name == "rsync" and rules.FILE_NAME.match(track.above):
             return track.above[:_NAME]

@@ -211,11 +211,14 @@ DONE_WORDS = frozenset(
     _words("done complete completed finished processed loaded copied written saved imported exported")
 )
 WORDS = re.compile(r"[a-z]+")
+_MARKS = r"^[\s*=#>\-]{0,8}"
 HEADING = re.compile(
-    r"^[\s*=#>\-]{0,8}(?:Downloading|Saving to:|Collecting|Installing|Fetching|Building|Unpacking|Receiving|Reading"
-    r"|Writing|Loading|Processing|Running|Stage|Phase|Step|Task|Part|Extracting|Copying|==>|##+|==+|>>>)"
-    r"\s{0,9}[:‘'\"]?\s{0,4}(?P<heading>[^\s=#*_-].{1,120})"
+    rf"{_MARKS}(?:Downloading|Saving to:|Collecting|Fetching|Unpacking|Extracting|Copying)\s{{0,9}}[:‘'\"]?\s{{0,4}}"
+    r"(?P<thing>[^\s=#*_-].{1,120})"
+    rf"|{_MARKS}(?P<phrase>(?:Installing|Building|Receiving|Reading|Writing|Loading|Processing|Running|Stage|Phase|Step"
+    r"|Task|Part)\b.{1,120})|^(?:==+>?|##+|>>>) {1,4}(?P<marked>[^\s=#*_-].{1,120})"
 )
+"""A line above a bar that names what it is about."""
 FILE_NAME = re.compile(r"^[\w.@+][\w.@+/ -]{0,160}$")
 CLOCK = re.compile(r"\btime=(-?[0-9]{1,3}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?")
 DURATION = re.compile(r"^ {0,4}Duration: ([0-9]{1,3}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,6})?, start: ")

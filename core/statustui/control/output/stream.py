@@ -23,7 +23,9 @@ _WORTH = re.compile(
 _WORTH_OF_ANY = re.compile(rb"[^\r\n]")
 _COLOUR = re.compile(rb"\x1b(?:\[[0-9;:]*m|\[\?[0-9;]+[hl]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[=>])")
 # Where a text ends: a control character, or a sequence that moves the cursor or clears.
-_CUT = re.compile(rb"[\r\n\b]+|\x1b\[[0-9;?]*[A-HJKSTfsudGPX]|\x1b[78DEMc]|\x1b\[[0-9;]*r")
+_CUT = re.compile(
+    rb"(?:\x1b\[[0-9]{0,3}[AF]){1,50}|[\r\n\b]+|\x1b\[[0-9;?]*[A-HJKSTfsudGPX]|\x1b[78DEMc]|\x1b\[[0-9;]*r"
+)
 _OSC = re.compile(rb"\x1b\]9;4;([0-4])(?:;([0-9]{1,3}))?(?:\x07|\x1b\\)")
 _UP = re.compile(rb"\x1b\[([0-9]{0,3})[AF]")
 _ANY_ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?|.)|[\0-\x08]")
@@ -65,7 +67,7 @@ class Stream:
 
     def feed(self, data: bytes) -> list[Text]:
         """Take in output; the texts that are complete by now."""
-        data = self._carry + data
+        data = self._carry + (data.replace(b"\0", b"") if b"\0" in data else data)  # a truncated file begins with them
         last = len(data) - 1
         end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, last), data.rfind(b"\b", 0, last)) + 1
         whole, carry = data[:end], data[end:]
@@ -139,9 +141,8 @@ class Stream:
         begin = 0
         for cut in _CUT.finditer(line):
             piece = line[begin : cut.start()]
-            up = _UP.match(line, cut.start())
             if piece and self._worth.search(piece):
-                add(piece, True, int(up[1] or 1) if up else 0)
+                add(piece, True, sum(int(lines or 1) for lines in _UP.findall(cut[0])))
             redrawn = True
             begin = cut.end()
         piece = line[begin:]
