@@ -217,6 +217,21 @@ def test_the_doctor_proves_the_counters_and_mends_them(files: Pipeline, sqlite_u
     assert "say both" in refused("doctor", "--fix")
 
 
+def test_failures_are_acknowledged_until_items_fail_so_again(files: Pipeline) -> None:
+    shown = said("items", "ack", "--dry-run")
+    assert shown.splitlines()[0] == "Acknowledge 2 failed items of files:"
+    assert "1 @ 3.5 Parse pages: connection refused" in shown
+    assert "repeat with --yes" in command("items", "ack").stderr
+    done = told("items", "ack", "--step", "3.5", "--yes")
+    assert (done["count"], {one["error"] for one in done["kinds"]}) == (2, {"no such page", "connection refused"})
+    assert "nothing that failed within 24 h" in refused("items", "ack", "--yes", code=1)
+    files.start("f3", "fetch")
+    files.fail("f3", "fetch", "disk full")
+    files.summary()
+    assert [one["key"] for one in told("items", "ack", "--dry-run")["kinds"]] == ["f3"]
+    assert files.overall("f5").status is ItemStatus.FAILED  # type: ignore[union-attr]
+
+
 def test_changes_need_to_be_told_which(files: Pipeline) -> None:
     assert "say which" in refused("items", "skip", "--reason", "x", "--yes")
     assert "say which" in refused("items", "skip", "f1", "--status", "failed", "--reason", "x", "--yes")

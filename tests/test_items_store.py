@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 
 from statustui.model.items import Claim
 from statustui.model.status import ItemStatus
-from statustui.store import item_changes, item_claims, item_counts, item_reads, item_summary, item_wide
+from statustui.store import item_acks, item_changes, item_claims, item_counts, item_reads, item_summary, item_wide
 from statustui.store.batch import Death
 from statustui.store.item_housekeeping import keep_house
 from statustui.store.item_schema import item_steps, step_totals
@@ -132,8 +132,19 @@ def test_failures_of_one_kind_come_together(store: Store, told: Told) -> None:
     assert (group.pipeline, group.step, group.count, group.key) == ("auctions", "scrape", 3, "k016")
     assert group.error == "OSError: disk 16"
     assert item_reads.failure_groups(store, datetime(2036, 1, 1, tzinfo=UTC)) == []
+    assert item_acks.acknowledge(store, [group], "ann@db1") == 3
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    assert item_reads.failure_groups(store, long_ago) == []
+    told.end("k017", "scrape", "failed", error="OSError: disk 17")
+    told.give(store)
+    (again,) = item_reads.failure_groups(store, long_ago)
+    assert (again.count, again.key, again.fingerprint) == (1, "k017", group.fingerprint)
+    trail = select(events.c.message, events.c.actor).where(events.c.kind == "ack")
+    assert [tuple(row) for row in store.connection.execute(trail)] == [
+        ("3 failed items acknowledged: OSError: disk 16", "ann@db1")
+    ]
     failed = item_reads.failed(store, "auctions", step="scrape")
-    assert [one.key for one in failed] == ["k016", "k008", "k004"]
+    assert [one.key for one in failed] == ["k017", "k016", "k008", "k004"]
 
 
 def claimed(store: Store, **more: object) -> list[Claim]:
@@ -282,6 +293,23 @@ def test_an_item_of_the_store_may_have_lost_its_rows(store: Store, told: Told) -
     told.start("k001", "scrape")
     told.give(store)
     assert states(store)["k001"] == "wppp"
+
+
+def test_many_items_are_changed_in_one_transaction(store: Store, told: Told) -> None:
+    filled(store, told)
+    keys = [f"k{n:03}" for n in range(12)]
+    before = store.changes
+    done = item_changes.reset_many(store, "auctions", keys, "scrape", actor="ann", reason="anew")
+    assert done == {key: ("scrape",) for key in keys}
+    assert set(states(store).values()) == {"rppp"}
+    assert item_changes.skip_many(store, "auctions", keys[:3], "judge", actor="ann") == keys[:3]
+    assert item_changes.skip_many(store, "auctions", keys, "judge", actor="ann") == keys[3:]
+    assert item_changes.skip_many(store, "auctions", keys, actor="ann", reason="no more") == keys
+    assert store.changes == before + 4
+    with pytest.raises(item_claims.UnknownStep):
+        item_changes.reset_many(store, "auctions", keys, "nowhere", actor="ann")
+    assert {event.actor for event in item_reads.history(store, "auctions", "k005")[1:]} == {"ann"}
+    sound(store)
 
 
 def test_a_view_has_the_names_that_peoples_sql_knows(store: Store, told: Told) -> None:

@@ -187,6 +187,11 @@ class FakeItemActions:
         self.items = items
         self.planned: list[Wish] = []
         self.done: list[ItemPlan] = []
+        self.acknowledged: list[FailureGroup] = []
+
+    def acknowledge(self, groups: Sequence[FailureGroup]) -> Outcome:
+        self.acknowledged += groups
+        return Outcome(ok=True, text=f"acknowledged {sum(group.count for group in groups)} failed items")
 
     def plan(self, wish: Wish) -> ItemPlan:
         self.planned.append(wish)

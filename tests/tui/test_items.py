@@ -222,6 +222,50 @@ async def test_everything_that_the_filter_matches_is_counted_first() -> None:
         assert len(night.actions.done[0].places) == 24
 
 
+async def test_a_range_of_marks_reaches_as_far_as_the_cursor_went() -> None:
+    async with matrix(MILLION) as (night, pilot):
+        await pilot.press("j", "j", "V")
+        for _ in range(60):
+            await pilot.press("ctrl+d")
+        await tui.until(pilot, lambda: isinstance(night.cursor, str) and night.cursor > make_item(500).key)
+        end = night.cursor
+        await pilot.press("V")
+        await tui.until(pilot, lambda: make_item(2).key in night.matrix.table.marked)
+        marked = night.matrix.table.marked
+        assert (min(map(str, marked)), max(map(str, marked))) == (make_item(2).key, end)
+        assert len(marked) == int(str(end)[-7:]) - 1
+        await pilot.press("escape")
+        assert not night.matrix.table.marked
+        await pilot.press("V", "G")
+        await tui.until(pilot, lambda: night.cursor == make_item(MILLION - 1).key)
+        await pilot.press("V")
+        await tui.until(pilot, lambda: "more than 10,000 items" in tui.screen_text(night.app))
+        assert not night.matrix.table.marked
+
+
+async def test_failures_of_items_are_acknowledged_like_those_of_runs() -> None:
+    night = Night(156)
+    async with night.app.run_test(size=(100, 30)) as pilot:
+        await tui.ready(pilot)
+        main = night.app.main
+        await tui.until(pilot, lambda: main.needs_table.select(ItemsFailed("auctions", "market", "beef")))
+        main.set_focus(main.needs_table)
+        await pilot.press("a")
+        await tui.until(pilot, dialog(night))
+        text = tui.screen_text(night.app)
+        assert "failed items?" in text
+        assert "statustui items ack --pipeline auctions --step market" in text
+        await pilot.press("y")
+        await tui.until(pilot, lambda: bool(night.actions.acknowledged))
+        assert [(one.step, one.fingerprint) for one in night.actions.acknowledged] == [("market", "beef")]
+    night = Night(156, read_only=True)
+    async with night.app.run_test(size=(100, 30)) as pilot:
+        await tui.ready(pilot)
+        main = night.app.main
+        await tui.until(pilot, lambda: main.needs_table.select(ItemsFailed("auctions", "market", "beef")))
+        assert main.check_action("acknowledge", ()) is False
+
+
 async def test_marked_items_are_meant_in_view_or_not() -> None:
     async with matrix(5_000) as (night, pilot):
         await pilot.press("space", "space", "G")

@@ -13,6 +13,7 @@ from statustui_tui.actions import Outcome
 
 if TYPE_CHECKING:
     from statustui.config import Settings
+    from statustui.model.items import FailureGroup
     from statustui.store.item_selector import ItemSelector
     from statustui.store.open import Store
 
@@ -98,6 +99,9 @@ class ItemActions(Protocol):
     def carry_out(self, plan: ItemPlan) -> Outcome:
         """Change it."""
 
+    def acknowledge(self, groups: "Sequence[FailureGroup]") -> Outcome:
+        """Take failures of these kinds out of *Needs you*."""
+
 
 class StoreItemActions:
     """Changes the store of the settings."""
@@ -147,6 +151,19 @@ class StoreItemActions:
             ok=done > 0, text=f"{done:,} {what}{'' if done == 1 else 's'} {word}" if done else "nothing changed"
         )
 
+    def acknowledge(self, groups: "Sequence[FailureGroup]") -> Outcome:
+        """Write down who has seen them."""
+        from statustui.control.actor import actor
+        from statustui.store.item_acks import acknowledge
+        from statustui.store.open import open_store
+
+        try:
+            with open_store(self._settings.store_url, create=False) as store:
+                number = acknowledge(store, groups, actor())
+        except StatustuiError as error:
+            return Outcome(ok=False, text=str(error))
+        return Outcome(ok=True, text=f"acknowledged {number:,} failed item{'' if number == 1 else 's'}")
+
 
 def steps_of(item: Item, wish: Wish) -> list[str | None]:
     """The steps of an item that a wish would change; [None] stands for all that is open."""
@@ -187,8 +204,11 @@ def _changes(store: "Store", plan: ItemPlan, by: str) -> Iterator[int]:
         for start in range(0, len(pairs), _AT_ONCE):
             yield item_changes.retry_many(store, wish.pipeline, pairs[start : start + _AT_ONCE], actor=by)
         return
-    for key, step in plan.places:
+    keys = list(dict.fromkeys(key for key, _ in plan.places))
+    for start in range(0, len(keys), _AT_ONCE):
+        part, why = keys[start : start + _AT_ONCE], wish.reason or None
         if wish.verb is Verb.SKIP:
-            yield int(item_changes.skip(store, wish.pipeline, key, step, actor=by, reason=wish.reason or None))
-        elif step is not None:
-            yield len(item_changes.reset(store, wish.pipeline, key, step, actor=by, reason=wish.reason or None))
+            yield len(item_changes.skip_many(store, wish.pipeline, part, wish.step, actor=by, reason=why))
+        elif wish.step is not None:
+            changed = item_changes.reset_many(store, wish.pipeline, part, wish.step, actor=by, reason=why)
+            yield sum(map(len, changed.values()))

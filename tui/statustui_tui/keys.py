@@ -115,7 +115,7 @@ KEYS: tuple[Key, ...] = (
         help="Choose the order: trouble first, time, done, cpu, memory, task."),
     Key(id="mark", keys="space", action="mark", label="mark", group="Find", screens=(MONITOR,), footer=8,
         help="Mark the run; what you then ask for is done to all that are marked."),
-    Key(id="range", keys="V", action="range", label="mark range", group="Find", screens=(MONITOR,),
+    Key(id="range", keys="V", action="range", label="mark range", group="Find", screens=(MONITOR, MATRIX),
         help="Begin a range here; again to end it."),
     Key(id="next", keys="n", action="next_hit", label="next", group="Find", screens=(MONITOR, LOG),
         help="Go to the next match."),

@@ -1,6 +1,7 @@
-"""``statustui items retry|reset|skip``: what people change of items."""
+"""``statustui items retry|reset|skip|ack``: what people change of items."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from statustui.cli.itemizing import (
     item_filters,
     item_selectors,
     pipeline_of,
+    pipeline_option,
     selector,
     step_of,
     step_words,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _MOST = 100_000
 _SHOWN = 20
+_AT_ONCE = 500
 
 
 @click.command("retry", short_help="Let failed steps be tried again.", epilog="Example: statustui items retry --step 5")
@@ -77,8 +80,8 @@ def retry(
         from statustui.control.actor import actor
 
         places = [(one.key, one.step.key) for one in able]
-        for at in range(0, len(places), 500):
-            retry_many(store, info.name, places[at : at + 500], actor=actor())
+        for at in range(0, len(places), _AT_ONCE):
+            retry_many(store, info.name, places[at : at + _AT_ONCE], actor=actor())
         _told(session, info, "retry", places, left, store, run_id=run_id)
     return OK
 
@@ -106,7 +109,7 @@ def reset(
     """Make a step of items, and all that depends on it, pending again."""
     session.check_writable()
     with session.reading(write=not dry_run) as store:
-        from statustui.store.item_changes import reset as reset_one
+        from statustui.store.item_changes import reset_many
         from statustui.store.item_reads import item as detail_of
 
         info = pipeline_of(store, options["pipeline"])
@@ -120,13 +123,10 @@ def reset(
         from statustui.control.actor import actor
 
         run_id = _last_run(detail_of(store, info.name, item.key) for item in found[:_SHOWN])
-        done: list[tuple[str, str]] = []
-        for item in found:
-            if dry_run:
-                done.append((item.key, wanted.key))
-            else:
-                changed = reset_one(store, info.name, item.key, wanted.key, actor=actor(), reason=reason)
-                done += [(item.key, key) for key in changed]
+        done: list[tuple[str, str]] = [(item.key, wanted.key) for item in found if dry_run]
+        for part in _parts(() if dry_run else found):
+            for key, changed in reset_many(store, info.name, part, wanted.key, actor=actor(), reason=reason).items():
+                done += [(key, one) for one in changed]
         _told(session, info, "reset", done, (), store, dry_run=dry_run, run_id=run_id)
     return OK
 
@@ -156,7 +156,7 @@ def skip(
     """Skip what is open of items, or one step of them."""
     session.check_writable()
     with session.reading(write=not dry_run) as store:
-        from statustui.store.item_changes import skip as skip_one
+        from statustui.store.item_changes import skip_many
 
         info = pipeline_of(store, options["pipeline"])
         wanted = step_of(info, step) if step else None
@@ -172,13 +172,19 @@ def skip(
             session.confirm(f"Skip {len(found)}?", yes=yes)
         from statustui.control.actor import actor
 
-        done: list[tuple[str, str]] = []
-        for item in found:
-            key = wanted.key if wanted else None
-            if dry_run or skip_one(store, info.name, item.key, key, actor=actor(), reason=reason):
-                done.append((item.key, key or ""))
+        step_key = wanted.key if wanted else None
+        done = [(item.key, step_key or "") for item in found if dry_run]
+        for part in _parts(() if dry_run else found):
+            changed = skip_many(store, info.name, part, step_key, actor=actor(), reason=reason)
+            done += [(key, step_key or "") for key in changed]
         _told(session, info, "skip", done, (), store, dry_run=dry_run)
     return OK
+
+
+def _parts(found: Sequence[Item]) -> Iterator[list[str]]:
+    """Keys of as many items as one transaction changes."""
+    for at in range(0, len(found), _AT_ONCE):
+        yield [item.key for item in found[at : at + _AT_ONCE]]
 
 
 def _last_run(details: Iterable[ItemDetail]) -> str | None:
@@ -317,3 +323,45 @@ def _idle(store: "Store", info: PipelineInfo, steps: Iterable[str], run_id: str 
     if open_now:
         return f"{task} is running and comes to {names}"
     return f"no worker at {names}: start `statustui retry {task}`"
+
+
+@click.command("ack", short_help="Acknowledge failures.", epilog="Example: statustui items ack --step 5")
+@click.option("--step", multiple=True, metavar="STEP", help="Those at this step only: key or label.")
+@pipeline_option
+@change_options
+@shared
+@click.pass_obj
+def ack(session: Session, pipeline: str | None, step: tuple[str, ...], yes: bool, dry_run: bool) -> int:
+    """Acknowledge the failures of the last 24 hours: they leave 'needs you', until items fail in the same way again."""
+    session.check_writable()
+    with session.reading(write=not dry_run) as store:
+        from statustui.store.item_acks import acknowledge
+        from statustui.store.item_summary import failure_groups
+
+        info = pipeline_of(store, pipeline)
+        steps = {step_of(info, one).key for one in step}
+        since = datetime.now(UTC) - timedelta(hours=24)
+        found = [
+            one
+            for one in failure_groups(store, since)
+            if one.pipeline == info.name and (not steps or one.step in steps)
+        ]
+        if not found:
+            raise Stop(NO, "nothing that failed within 24 h is not acknowledged")
+        number = sum(one.count for one in found)
+        if not session.as_json:
+            session.out.line((f"Acknowledge {number:,} failed items of {info.name}:", "bold"))
+            for one in found[:_SHOWN]:
+                session.out.fitted(f"  {one.count:,} @ {step_words(info, one.step)}: ", (one.error, "red"))
+        if not dry_run:
+            session.confirm(f"Acknowledge {number:,}?", yes=yes)
+            from statustui.control.actor import actor
+
+            acknowledge(store, found, actor())
+    if session.as_json:
+        kinds = [{"step": one.step, "count": one.count, "error": one.error, "key": one.key} for one in found]
+        told = {"version": VERSION, "pipeline": info.name, "action": "ack", "dry_run": dry_run}
+        session.out.json(told | {"count": number, "kinds": kinds})
+    else:
+        session.out.line(f"{number:,} {'would be acknowledged' if dry_run else 'acknowledged'}")
+    return OK

@@ -1,4 +1,4 @@
-"""``statustui items``: a list of items; ``items retry``, ``reset`` and ``skip`` change them."""
+"""``statustui items``: a list of items; ``items retry``, ``reset``, ``skip`` and ``ack`` change them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from statustui.cli.itemizing import (
     selector,
     step_words,
 )
-from statustui.cli.items_changes import reset, retry, skip
+from statustui.cli.items_changes import ack, reset, retry, skip
 from statustui.cli.output import Column, Output, Span
 from statustui.cli.session import OK, Session, shared
 from statustui.cli.shapes import VERSION
@@ -98,5 +98,5 @@ def _write(out: Output, info: PipelineInfo, found: list[Item], now: datetime) ->
     out.table(columns, rows)
 
 
-for _each in (retry, reset, skip):
+for _each in (retry, reset, skip, ack):
     command.add_command(_each)

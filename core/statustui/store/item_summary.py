@@ -1,17 +1,18 @@
 """Pipelines in figures: from the counters, and what writers have appended to them and nobody has folded yet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date as Day
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Date, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Date, Row, bindparam, func, select
 
 from statustui.model import histogram
 from statustui.model.item_state import READY, PipelineState
 from statustui.model.items import Failure, FailureGroup, PipelineInfo, PipelineSummary, StepSummary
 from statustui.model.status import ItemStatus
 from statustui.store import item_definitions
+from statustui.store.item_acks import acknowledged
 from statustui.store.item_definitions import ordered, pipeline_of
 from statustui.store.item_schema import item_counts, item_steps, pipelines, step_counts, step_deltas, step_totals
 from statustui.store.item_schema import items as items_table
@@ -68,21 +69,24 @@ _THESE = _FAILED.where(
 _ALL_FAILED = _FAILED.where(
     item_steps.c.status == "failed", item_steps.c.step.in_(bindparam("steps", expanding=True))
 ).order_by(item_steps.c.completed_at.desc(), items_table.c.id.desc())
+_KINDS = select(
+    items_table.c.pipeline, items_table.c.error_step, items_table.c.fingerprint, func.count().label("n"),
+    func.max(items_table.c.failed_at).label("newest"), func.max(items_table.c.id).label("one"),
+).group_by(items_table.c.pipeline, items_table.c.error_step, items_table.c.fingerprint)  # fmt: skip
 _GROUPS = (
-    select(
-        items_table.c.pipeline, items_table.c.error_step, items_table.c.fingerprint, func.count().label("n"),
-        func.max(items_table.c.failed_at).label("newest"), func.max(items_table.c.id).label("one"),
-    )
-    .where(items_table.c.pipeline.in_(bindparam("pipelines", expanding=True)))
+    _KINDS.where(items_table.c.pipeline.in_(bindparam("pipelines", expanding=True)))
     .where(items_table.c.failed_at >= bindparam("since"))
-    .group_by(items_table.c.pipeline, items_table.c.error_step, items_table.c.fingerprint)
     .order_by(func.max(items_table.c.failed_at).desc())
     .limit(200)
+)
+_SINCE_ACK = _KINDS.where(
+    items_table.c.pipeline == bindparam("pipeline"), items_table.c.error_step == bindparam("step"),
+    items_table.c.fingerprint == bindparam("fingerprint"), items_table.c.failed_at > bindparam("at"),
 )  # fmt: skip
 _WORDS = select(items_table.c.id, items_table.c.key, items_table.c.last_error).where(
     items_table.c.id.in_(bindparam("ids", expanding=True))
 )
-_ABOUT = select(pipelines).order_by(pipelines.c.name)
+_ABOUT = select(pipelines).where(pipelines.c.rev > 0).order_by(pipelines.c.name)
 _BY_STATUS = (
     select(item_counts.c.pipeline, item_counts.c.status, func.sum(item_counts.c.n))
     .where(item_counts.c.period == "")
@@ -300,6 +304,7 @@ def failure_groups(store: Store, since: datetime) -> list[FailureGroup]:
         if not numbers:
             return []
         rows = connection.execute(_GROUPS, {"pipelines": numbers, "since": since}).all()
+        rows = _unseen(connection, rows) if rows else rows
         known = item_definitions.by_number(store, connection, {row.pipeline for row in rows})
         words = {row.id: row for row in connection.execute(_WORDS, {"ids": [row.one for row in rows]})}
         return [
@@ -310,6 +315,22 @@ def failure_groups(store: Store, since: datetime) -> list[FailureGroup]:
             )
             for row in rows
         ]  # fmt: skip
+
+
+def _unseen(connection: Connection, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """Without the kinds that were acknowledged; of those that failed again since, only what came after."""
+    seen = acknowledged(connection)
+    if not seen:
+        return rows
+    found: list[Row[Any]] = []
+    for row in rows:
+        at = seen.get((row.pipeline, row.error_step, row.fingerprint or ""))
+        if at is None:
+            found.append(row)
+        elif row.newest > at:
+            values = {"pipeline": row.pipeline, "step": row.error_step, "fingerprint": row.fingerprint, "at": at}
+            found += connection.execute(_SINCE_ACK, values).all()
+    return found
 
 
 def all_pipelines(store: Store) -> list[PipelineInfo]:

@@ -16,6 +16,7 @@ from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line
 
 if TYPE_CHECKING:
+    from statustui.model.items import FailureGroup
     from statustui_tui.actions import Outcome, Plan
     from statustui_tui.app import Monitor
 
@@ -53,12 +54,18 @@ class ActingScreen(Screen[None]):
         """The runs that an action is done to."""
         return ()
 
+    def failures(self) -> "tuple[FailureGroup, ...]":
+        """The failures of items among what an action is done to."""
+        return ()
+
     def hold(self, held: bool) -> None:
         """Keep everything in its place while a dialog is open."""
 
     def possible(self, action: str) -> bool:
         """Whether an action that changes something can be asked for now: what `check_action` answers."""
         runs = self.selected()
+        if action == "acknowledge" and self.failures() and not self.monitor.read_only:
+            return self.monitor.item_actions is not None
         if not runs:
             return False
         if action in ("log", "copy"):
@@ -161,15 +168,18 @@ class ActingScreen(Screen[None]):
     def action_acknowledge(self) -> None:
         """Acknowledge; several are asked about first."""
         runs = [run for run in self.selected() if run.status.bad and run.acked_by is None]
+        groups, items = self.failures(), self.monitor.item_actions
 
         def then(yes: bool | None) -> None:
-            if yes:
+            if yes and runs:
                 self._work(lambda: self.monitor.actions.acknowledge(runs))
+            if yes and groups and items is not None:
+                self._work(lambda: items.acknowledge(groups))
 
-        if len(runs) == 1:
+        if len(runs) + sum(group.count for group in groups) == 1:
             then(True)
         else:
-            self.ask(Dialog(questions.acknowledge(runs)), then)
+            self.ask(Dialog(questions.acknowledge(runs, groups)), then)
 
     def action_retry(self) -> None:
         """Plan, ask, start."""

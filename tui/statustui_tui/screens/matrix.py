@@ -63,6 +63,8 @@ class MatrixScreen(ItemsActingScreen):
         self._anew = False
         """True until a list in another order or with another filter has come."""
         self._held = False
+        self._range: Item | None = None
+        """Where a range of marks was begun."""
         self._later: Any = None
         self._shape: tuple[Column, ...] = ()
         self._ruler = items_view.Ruler((), "")
@@ -334,7 +336,7 @@ class MatrixScreen(ItemsActingScreen):
             many = self.everything or bool(self._marked())
             can = not self.monitor.read_only and self.monitor.item_actions is not None
             return can and len(self.window) > 0 if many else self.can_change(action)
-        if action in ("open", "mark", "copy"):
+        if action in ("open", "mark", "range", "copy"):
             return bool(self.window.item(self.table.cursor_key))
         if action == "everything":
             return len(self.window) > 0 and not self.monitor.read_only
@@ -369,6 +371,24 @@ class MatrixScreen(ItemsActingScreen):
         """Mark the item under the cursor."""
         if not isinstance(self.table.cursor_key, Unread):
             self.table.toggle_mark()
+
+    def action_range(self) -> None:
+        """Begin a range of marks at the item under the cursor; a second time: mark all between."""
+        begun, item, query = self._range, self.window.item(self.table.cursor_key), self.query_now
+        if item is None:
+            return
+        self._range = item if begun is None else None
+        if begun is None:
+            self.say(f"a range from {item.key} on: V again ends it, here or anywhere")
+            return
+
+        def then(found: list[str] | None) -> None:
+            if found is None:
+                self.say(f"more than {matrix_window.RANGE:,} items: filter, and choose all with A", "bold $error")
+            else:
+                self.table.mark_keys({*self.table.marked, *found})
+
+        self._ask(lambda items: matrix_window.between(items, query, begun, item), then)
 
     def action_everything(self) -> None:
         """Choose all that the filter matches, or not."""
@@ -454,7 +474,8 @@ class MatrixScreen(ItemsActingScreen):
             self._set_filter(parse("", self.pipeline, self.steps(), self.fingerprint))
         elif self.everything:
             self.action_everything()
-        elif self.table.marked:
+        elif self.table.marked or self._range is not None:
+            self._range = None
             self.table.clear_marks()
         elif self.filter.text:
             self._set_filter(parse("", self.pipeline, self.steps(), self.fingerprint))

@@ -13,6 +13,9 @@ CHUNK = 200
 """Items that are read at once."""
 KEPT = 600
 """Items that are kept."""
+RANGE = 10_000
+"""Items that a range marks at most."""
+_RANGE_PAGE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,3 +195,23 @@ def next_failure(items: Items, query: Query, item: Item, *, back: bool) -> Item 
     wanted = replace(query, selector=replace(query.selector, statuses=(ItemStatus.FAILED,)))
     found = wanted.before(items, item, 1) if back else wanted.after(items, item, 1)
     return found[0] if found else None
+
+
+def between(items: Items, query: Query, one: Item, other: Item) -> list[str] | None:
+    """Keys of the items from one to another, both included, in whichever order they stand.
+
+    Returns:
+        None when there are more than ten thousand.
+    """
+    first, last = (one, other) if query.place(items, one) <= query.place(items, other) else (other, one)
+    found = [first.key]
+    at = first
+    while at.key != last.key:
+        more = query.after(items, at, _RANGE_PAGE)
+        found += [item.key for item in more]
+        if last.key in found:
+            return found[: found.index(last.key) + 1]
+        if not more or len(found) > RANGE:
+            return None
+        at = more[-1]
+    return found

@@ -295,6 +295,10 @@ class MonitorScreen(ActingScreen):
         found = [run for key in table.selection for run in self._runs_of(key)]
         return tuple({run.run_id: run for run in found}.values())
 
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """The failed items that are marked, else those under the cursor."""
+        return needs_items.among(self.table.selection, self._items)
+
     def _runs_of(self, key: object) -> Iterator[Run]:
         if isinstance(key, needs.Folded):
             yield from (run for need in self._needs if need.key == key.fingerprint for run in need.runs)

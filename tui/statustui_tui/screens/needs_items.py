@@ -1,6 +1,6 @@
 """The rows of *Needs you* for items: failures of one kind are one row."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +32,12 @@ def kept(board: Board, rule: Filter, *, mine: bool) -> list[FailureGroup]:
         for group in board.failures
         if not rule or rule.text.casefold() in f"{group.pipeline} {group.key} {group.error}".casefold()
     ]
+
+
+def among(keys: Iterable[Hashable], groups: Sequence[FailureGroup]) -> tuple[FailureGroup, ...]:
+    """The kinds of failures whose rows these are."""
+    found = set(keys)
+    return tuple(one for one in groups if ItemsFailed(one.pipeline, one.step, one.fingerprint) in found)
 
 
 def rows(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
+from statustui.model.items import FailureGroup
 from statustui.model.run import Run
 from statustui_tui import actions, render
 from statustui_tui.screens.dialogs import Question
@@ -93,12 +94,24 @@ def retry(plans: Sequence[actions.Plan], argv: Sequence[str] | None = None) -> Q
     return Question(title=title, lines=tuple(lines), yes="retry", no="leave it", possible=bool(good))
 
 
-def acknowledge(runs: Sequence[Run]) -> Question:
+def acknowledge(runs: Sequence[Run], groups: Sequence[FailureGroup] = ()) -> Question:
     """More than one: they leave *Needs you*."""
-    lines = [
-        *_list(runs),
-        Content(""),
-        Content("They leave “Needs you”; nothing else changes."),
-        *_same(actions.command("ack", runs)),
-    ]
-    return Question(title=f"Acknowledge {len(runs)} runs?", lines=tuple(lines), yes="acknowledge", no="leave them")
+    failed = sum(group.count for group in groups)
+    lines = _list(runs) if runs else []
+    lines += [
+        Content.assemble(f"  {group.count:,} of {render.clean(group.pipeline)} @ {render.clean(group.step)}  ",
+                         (render.clean(group.error), "$error"))
+        for group in groups[:MOST]
+    ]  # fmt: skip
+    after = ", until items fail in the same way again" if groups else ""
+    lines += [Content(""), Content(f"They leave “Needs you”{after}; nothing else changes.")]
+    if runs:
+        lines += _same(actions.command("ack", runs))
+    pipelines = dict.fromkeys(group.pipeline for group in groups)
+    for pipeline in pipelines:
+        steps = dict.fromkeys(group.step for group in groups if group.pipeline == pipeline)
+        words = ["statustui", "items", "ack", "--pipeline", pipeline, *(w for step in steps for w in ("--step", step))]
+        lines += _same(shlex.join(words))
+    what = [f"{len(runs)} runs"] if runs else []
+    what += [f"{failed:,} failed items"] if groups else []
+    return Question(title=f"Acknowledge {' and '.join(what)}?", lines=tuple(lines), yes="acknowledge", no="leave them")
