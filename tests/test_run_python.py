@@ -159,7 +159,11 @@ def test_commands_stay_commands(env: Path, state_dir: Path) -> None:
     script.chmod(0o755)
     assert python(env, *RUN, "--", "./program.py").stdout == "shell\n"
     assert python(env, *RUN, "echo", "program.py").stdout == "program.py\n"
-    assert python(env, *RUN, "--", "program.py").returncode == 127
+    script.chmod(0o644)
+    for word, status in (("program.py", 127), ("./program.py", 126)):
+        done = python(env, *RUN, "--", word)
+        assert done.returncode == status
+        assert done.stderr.endswith(f"; python -m statustui run {word} runs it\n")
     assert python(env, *RUN, "missing.py").returncode == 127
     refused = python(env, *RUN, "-m")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -171,7 +171,10 @@ class _Wrapper:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         status = NOT_FOUND if missing else NOT_EXECUTABLE
         name = self.options.argv[0]
-        _complain(f"{name}: command not found" if missing and "/" not in name else f"{name}: {error.strerror}")
+        said = f"{name}: command not found" if missing and "/" not in name else f"{name}: {error.strerror}"
+        if name.endswith(".py") and os.path.isfile(name):
+            said += f"; python -m statustui run {name} runs it"
+        _complain(said)
         recorded = self._record()
         if recorded is not None:
             recorded[0].refused(error, status, recorded[1])
