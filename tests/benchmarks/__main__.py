@@ -11,7 +11,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import Line, table
 
-GROUPS = ("recording", "hooks", "commands", "store", "drainer", "items", "monitor", "looking", "output")
+GROUPS = (
+    "recording",
+    "hooks",
+    "commands",
+    "store",
+    "drainer",
+    "adopted",
+    "items",
+    "imports",
+    "monitor",
+    "looking",
+    "output",
+)
 
 
 def main() -> int:

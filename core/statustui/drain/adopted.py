@@ -64,7 +64,7 @@ class Adopted:
             self._meet(now)
         if not self._watched or now < self._due:
             return
-        began = time.perf_counter()
+        began = time.thread_time()
         if now >= self._families_due:
             self._families_due = now + _FAMILY_S
             self._find_families()
@@ -73,7 +73,7 @@ class Adopted:
                 watched.look()
             except OSError as error:  # a full disk: what is shown stands still
                 self._diary.say("adopted", f"{watched.run.run_id}: {error}")
-        self._due = now + max(_EVERY_S, (time.perf_counter() - began) * _DUTY)
+        self._due = now + max(_EVERY_S, (time.thread_time() - began) * _DUTY)
 
     def close(self) -> None:
         """Let go of the files."""
