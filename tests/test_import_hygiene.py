@@ -74,3 +74,14 @@ def test_packages_import_in_the_direction_of_the_design() -> None:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_drainer_loads_no_openssl_and_whoever_wants_it_later_can_have_it() -> None:
+    code = (
+        "import sys\nfrom statustui.drain.service import _import_sqlalchemy\n_import_sqlalchemy()\n"
+        "import statustui.store.open\n"
+        "print(*(name in sys.modules for name in ('sqlalchemy', 'ssl', '_hashlib')))\n"
+        "import ssl, hashlib\nprint(bool(ssl.OPENSSL_VERSION), hashlib.sha256(b'').hexdigest()[:4])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "False", "True", "e3b0"]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # What a batch needs while it is applied is some ten times this, and the process keeps the most it ever needed.
 _BATCH_BYTES = 512 << 10
 _JOURNAL_BYTES = 256 << 10
+# What a slot counts for: it is short, but the row that it changes is long.
+_PROGRESS_BYTES = 4 << 10
+_SAMPLES = 125
 _PRIME_BYTES_IN_A_TURN = 4 << 20
 
 
@@ -119,16 +122,14 @@ class Pump:
         self.met()
         if not (news or samples or deaths or abandoned or beat):
             return False
+        first, rest = samples[:-_SAMPLES], samples[-_SAMPLES:]
+        for at in range(0, len(first), _SAMPLES):
+            if not self._apply(Batch(host=self._host, journals=(), samples=first[at : at + _SAMPLES])):
+                return None
         journals = tuple(self._journal_batch(one) for one in news)
-        batch = Batch(
-            host=self._host, journals=journals, samples=samples, deaths=deaths, abandoned=abandoned, beat=beat
-        )
+        batch = Batch(host=self._host, journals=journals, samples=rest, deaths=deaths, abandoned=abandoned, beat=beat)
         failpoint.reached("before-apply")
-        try:
-            done = self._sink.apply(batch, self._opened) is not None
-        except Poison as poison:
-            done = self._apply_apart(batch, poison)
-        if not done:
+        if not self._apply(batch):
             return None
         failpoint.reached("after-apply")
         for one in news:
@@ -200,7 +201,7 @@ class Pump:
             if one is None:
                 continue
             news.append(one)
-            room -= max(one.bytes, 256)
+            room -= max(one.bytes, _PROGRESS_BYTES)
             if room <= 0:
                 break
         return news
@@ -240,6 +241,12 @@ class Pump:
                     self.registry.hear(run_id, heard)
         tail.applied(one)
         acks.tell(self.spool, tail.journal, tail.offset)
+
+    def _apply(self, batch: "Batch") -> bool:
+        try:
+            return self._sink.apply(batch, self._opened) is not None
+        except Poison as poison:
+            return self._apply_apart(batch, poison)
 
     def _apply_apart(self, batch: "Batch", poison: Poison) -> bool:
         """Find what the store will not take, put it aside, and apply the rest."""

@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import sys
 
 from statustui import config
 from statustui.drain import lifecycle, place
@@ -42,6 +43,7 @@ def serve(spool: str) -> int:
 
 def _work(where: place.Place, lock: lifecycle.DrainerLock, version: str) -> bool:
     """Work with the lock held; True when something came in between the last look and the end of the lock."""
+    _import_sqlalchemy()
     from statustui.drain.loop import Drainer
 
     drainer = Drainer(where, _settings(where), version)
@@ -55,6 +57,17 @@ def _work(where: place.Place, lock: lifecycle.DrainerLock, version: str) -> bool
     finally:
         lock.free()
         drainer.close()
+
+
+def _import_sqlalchemy() -> None:
+    """Import SQLAlchemy without OpenSSL, which asyncio and hashlib bring along: no drainer has any use for it."""
+    unwanted = {name for name in ("ssl", "_hashlib") if name not in sys.modules}
+    sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]
+    try:
+        import sqlalchemy  # noqa: F401
+    finally:
+        for name in unwanted:
+            del sys.modules[name]
 
 
 def _settings(where: place.Place) -> config.Settings:
