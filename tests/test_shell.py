@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from statustui.journal.locks import holder
 from statustui.journal.reader import check
 from support.recording import Recorded, recorded
 
@@ -247,3 +248,112 @@ def test_no_process_is_started_by_a_call(shell: str, env: Path, state_dir: Path)
         first, second = run(shell, body, env)[1].split()
         distances.append(int(second) - int(first))
     assert min(distances) <= 2
+
+
+def _records(state_dir: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for journal in state_dir.glob("spool/*/*/*/*.jsonl")
+        for line in journal.read_text().splitlines()
+        if line
+    ]
+
+
+@EVERY
+def test_a_journal_that_nobody_applies_stops_growing_and_counts_what_it_drops(
+    shell: str, env: Path, state_dir: Path
+) -> None:
+    body = """
+_stui_limit=4000
+many() { i=0; while [ $i -lt 300 ]; do i=$((i+1)); genter "part $i" >/dev/null; gexit; done; }
+many
+( many ) & wait
+"""
+    assert run(shell, body, env) == (0, "")
+    records = _records(state_dir)
+    assert records[-2]["k"] == "run.end"
+    told = sum(record["facts"] for record in records if record["k"] == "dropped")
+    kept = sum(record["k"] in ("sub.start", "sub.end") for record in records)
+    # Of a subshell what came after the last hundred is known to nobody.
+    assert 600 <= told + kept <= 1200
+    assert told > 600 - kept
+    assert sum(journal.stat().st_size for journal in state_dir.glob("spool/*/*/*/*.jsonl")) < 12_000
+
+
+@EVERY
+def test_what_is_applied_does_not_count_against_the_limit(shell: str, env: Path, state_dir: Path) -> None:
+    body = """
+_stui_limit=4000
+printf '%020d\\n' 3500 >"${_stui_file%.0.jsonl}.ack"
+i=0; while [ $i -lt 200 ]; do i=$((i+1)); genter "part $i" >/dev/null; gexit; done
+[ "$_stui_limit" = 60003500 ] || echo "$_stui_limit"
+"""
+    assert run(shell, body, env) == (0, "")
+    records = _records(state_dir)
+    assert sum(record["k"] == "sub.end" for record in records) == 200
+    assert not [record for record in records if record["k"] == "dropped"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_a_stale_heartbeat_starts_the_drainer_once_more(
+    shell: str, env: Path, state_dir: Path, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATUSTUI_DRAINER", "process")
+    monkeypatch.setenv("STATUSTUI_DRAINER_LINGER", "60")
+    process = start(
+        shell,
+        "while [ ! -e go ]; do sleep 0.05; done\n_stui_looked=-100\ngenter again\nsleep 30\n",
+        env,
+        cwd=env,
+        stdout=subprocess.DEVNULL,
+    )
+
+    def working() -> int | None:
+        for lock in state_dir.glob("spool/*/*/*/drainer.lock"):
+            pid = holder(str(lock))
+            if pid:
+                return pid
+        return None
+
+    try:
+        wait_for(working, 30)
+        first = working()
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: working() is None, 30)
+        (beat,) = state_dir.glob("spool/*/*/*/drainer.beat")
+        (ticked,) = state_dir.glob("spool/*/*/*/*.tick")
+        os.utime(beat, (1, 1))
+        os.utime(ticked)
+        time.sleep(2.1)  # nobody starts a second one within two seconds of the first
+        (env / "go").touch()
+        wait_for(lambda: working() not in (None, first), 30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_a_shell_run_is_retried_by_its_launch_file(
+    shell: str, env: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATUSTUI_DRAINER", "process")
+    body = f'[ -e {env}/ok ] || exit 3\ngenter "argument $1"\ngexit\n'
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = env / "load.sh"
+    script.write_text(f'eval "$({INIT} {"bash" if shell == "bash" else "sh"})"\n{body}')
+    done = subprocess.run([shell, str(script), "two words"], capture_output=True, timeout=60, cwd=env)
+    assert done.returncode == 3
+    ours = [sys.executable, "-m", "statustui"]
+    subprocess.run([*ours, "wait", "load", "--timeout", "60"], capture_output=True, timeout=90)
+    (env / "ok").touch()
+    again = subprocess.run([*ours, "retry", "load", "--yes"], capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0, again.stderr
+    waited = subprocess.run([*ours, "wait", "load", "--timeout", "60"], capture_output=True, text=True, timeout=90)
+    assert waited.returncode == 0, waited.stdout + waited.stderr
+    shown = json.loads(subprocess.run([*ours, "show", "load", "--json"], capture_output=True, timeout=60).stdout)
+    assert (shown["run"]["status"], shown["run"]["attempt"]) == ("finished", 2)
+    assert [sub["name"] for sub in shown["subtasks"]] == ["argument two words"]
+    assert [attempt["status"] for attempt in shown["attempts"]] == ["failed", "finished"]

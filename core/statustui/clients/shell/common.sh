@@ -1,7 +1,7 @@
 # What bash and POSIX sh share. Printed by `statustui shell-init` behind the variables of this script.
 # No function starts a process, except _stui_wake where the drainer is gone. All output is the message's own line.
 _stui_n=0 _stui_open='' _stui_bytes=0 _stui_dropped=0 _stui_line=''
-_stui_left=40 _stui_fill=0 _stui_late='' _stui_user='' _stui_runs=0
+_stui_left=40 _stui_fill=0 _stui_late='' _stui_user='' _stui_runs=0 _stui_limit=60000000 _stui_lost=0
 _stui_nl='
 '
 _stui_low=$(printf '\001\002\003\004\005\006\007\010\011\013\014\015\016\017\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037\177')
@@ -150,8 +150,11 @@ _stui_clock() {
 # Append one record: kind, then its other fields as JSON.
 _stui_put() {
   [ -n "$_stui_file" ] || return 0
-  if [ $_stui_bytes -gt 60000000 ]; then
-    case $1 in run.end) ;; *) _stui_dropped=$((_stui_dropped + 1)); return 0 ;; esac
+  [ $_stui_bytes -le $_stui_limit ] || _stui_applied
+  if [ $_stui_bytes -gt $_stui_limit ] && [ "$1" != run.end ]; then
+    _stui_dropped=$((_stui_dropped + 1)) _stui_lost=$((_stui_lost + 1))
+    # Told now and then: a subshell has no end of its own to tell it at, and a script may be killed.
+    case $_stui_lost in 1 | 10 | 100 | *000) ;; *) return 0 ;; esac
   fi
   if [ $_stui_dropped -gt 0 ]; then
     _stui_add "{\"k\":\"dropped\",\"t\":$_stui_t,\"m\":$_stui_m,\"facts\":$_stui_dropped,\"progress\":0}" || {
@@ -159,8 +162,19 @@ _stui_put() {
       return 0
     }
     _stui_dropped=0
+    [ $_stui_bytes -le $_stui_limit ] || [ "$1" = run.end ] || return 0
   fi
   _stui_add "{\"k\":\"$1\",\"t\":$_stui_t,\"m\":$_stui_m,\"run\":\"$_stui_run\"$2}" || _stui_dropped=$((_stui_dropped + 1))
+}
+
+# Only what the drainer has not applied counts: how far it is stands in a file. No journal goes beyond 4 GB.
+_stui_applied() {
+  _stui_x=''
+  IFS=' ' read -r _stui_x <"${_stui_file%.0.jsonl}.ack" || :
+  _stui_x=${_stui_x#"${_stui_x%%[!0]*}"}
+  case $_stui_x in '' | *[!0-9]* | ???????????*) return 0 ;; esac
+  _stui_limit=$((_stui_x + 60000000))
+  [ $_stui_limit -le 4000000000 ] || _stui_limit=4000000000
 }
 
 # A line feed before it and one behind it: a line-buffered shell writes the former apart, the line itself by one write.
@@ -187,6 +201,7 @@ _stui_number() {
   _stui_self
   if [ "$_stui_x" != "$_stui_pid" ]; then
     _stui_pid=$_stui_x _stui_n=$((((_stui_x * 7919 + _stui_sec) % 2097151 | 1) * 1024)) _stui_late=''
+    _stui_dropped=0 # the script tells its own
   fi
   _stui_n=$((_stui_n + 1))
 }

@@ -198,7 +198,8 @@ class Begun:
         self.values = values
         self.lines = lines
         self.exports = exports
-        self.files = [values["file"], values["file"].removesuffix(".0.jsonl") + ".tick"]
+        stem = values["file"].removesuffix(".0.jsonl")
+        self.files = [values["file"], f"{stem}.tick", f"{stem}.ack"]
 
     def code(self, shell: str) -> str:
         """Write the first lines; where this is another process than was found, ask once more and name it."""
