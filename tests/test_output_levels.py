@@ -74,7 +74,8 @@ def test_a_scan_that_finds_more_while_it_copies_shows_a_count_only() -> None:
         (1, 10, "ir"), (2, 20, "ir"), (3, 30, "ir"), (4, 12, "ir"), (5, 15, "ir"), (6, 60, "to"), (7, 70, "to"),
     )]  # fmt: skip
     pieces = [(0.5 * n, state) for n, state in enumerate(states, 1)]
-    result = play(pieces, program="rsync", kind="command")
+    result = play(pieces, program="rsync", kind="command", words=["rsync", "--info=progress2"])
+    assert result.total == 1
     (sub,) = result.subs.values()
     shown = [share.get(1) for _, share in result.shown]
     assert 0.12 not in shown
@@ -103,6 +104,14 @@ def test_a_heading_above_gives_the_name(above: str, name: str) -> None:
     states = [f"{above}\n".encode()]
     states += [f"\r[{'=' * (n // 10):<10}] {n}%".encode() for n in range(10, 60, 10)]
     assert names(frames(*states)) == [name]
+
+
+def test_a_word_above_a_copy_is_no_file() -> None:
+    states = [(0.5 * n, b"%s\r  %d,000,000  %d%%    2.44MB/s    0:00:03 " % (b"done\n" if n == 1 else b"", n, n * 9))
+              for n in range(1, 9)]  # fmt: skip
+    result = play(states, program="sh", kind="sh")
+    assert names(result) == ["copy"]
+    assert result.total is None
 
 
 def test_texts_do_not_depend_on_where_reads_end() -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,11 @@ def recording(name: str) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
 
 def play(
     pieces: list[tuple[float, bytes]], *, program: str = "sh", kind: str = "sh", total: int | None = None,
-    pace: float = 0.5, own: Own | None = None,
+    pace: float = 0.5, own: Own | None = None, words: Sequence[str] = (),
 ) -> Played:  # fmt: skip
     """Look at output every *pace* seconds, as the wrapper does."""
     played = Played()
-    levels = Levels(played, program=program, kind=kind, total=total, own=own)
+    levels = Levels(played, program=program, kind=kind, total=total, own=own, words=words)
     stream = Stream(every=own is not None)
     at, rest = 0.0, list(pieces)
     while rest:
@@ -123,4 +124,4 @@ def played(name: str, **options: Any) -> Played:
     """Play a recording as its command was run."""
     head, pieces = recording(name)
     program = "dd" if " dd " in head["command"] else os.path.basename(head["command"].split()[0])
-    return play(pieces, program=program, kind=_KINDS.get(program, "command"), **options)
+    return play(pieces, program=program, kind=_KINDS.get(program, "command"), words=head["command"].split(), **options)

@@ -117,6 +117,7 @@ class Follower:
                 kind=self._kind,
                 total=copied.total(self._argv),
                 own=self._own,
+                words=self._argv,
             )
         return self._made
 

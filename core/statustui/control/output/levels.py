@@ -10,6 +10,7 @@ from statustui.control.output.evidence import Evidence, Track
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Protocol
 
     from statustui.control.output.own import Own
@@ -46,6 +47,7 @@ class Levels:
         kind: kind of program (``sh``, ``python``, ``R``, ``command``).
         total: bytes that the command will copy, where its arguments tell (``dd``).
         own: the user's own expressions.
+        words: the command's arguments.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Levels:
         kind: str = "command",
         total: int | None = None,
         own: "Own | None" = None,
+        words: "Sequence[str]" = (),
     ) -> None:
         self._sink = sink
         self._program = program
         self._kind = kind
         self._total = total
+        self._words = words
         self.evidence = Evidence(self, program=program, kind=kind, own=own)
         self.shown: dict[int, Track] = {}
         """The subtasks that are open, by number."""
@@ -167,8 +171,8 @@ class Levels:
     def _is_whole(self, track: Track) -> bool:
         if track.rule.level == rules.WHOLE and not track.rule.programs:
             return self._kind != "sh"
-        if track.rule.name == "rsync":
-            return self._program == "rsync" and not rules.FILE_NAME.match(track.above)
+        if track.rule.name == "rsync":  # else it is the percent of one file
+            return self._program == "rsync" and any("progress2" in word for word in self._words)
         return self._program in track.rule.programs
 
     def _open(self, track: Track) -> None:

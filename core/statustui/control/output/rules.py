@@ -219,7 +219,8 @@ HEADING = re.compile(
     r"|Task|Part)\b.{1,120})|^(?:==+>?|##+|>>>) {1,4}(?P<marked>[^\s=#*_-].{1,120})"
 )
 """A line above a bar that names what it is about."""
-FILE_NAME = re.compile(r"^[\w.@+][\w.@+/ -]{0,160}$")
+FILE_NAME = re.compile(r"^(?=[^ ]*[./]|.*\.[A-Za-z0-9]{1,8}$)[\w.@+~%-][^:*?\"<>|]{0,160}$")
+"""A file's name on a line of its own; a bare word is too little to be one."""
 CLOCK = re.compile(r"\btime=(-?[0-9]{1,3}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?")
 DURATION = re.compile(r"^ {0,4}Duration: ([0-9]{1,3}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,6})?, start: ")
 FFMPEG = Rule("ffmpeg", "time=", r"$^", label="media", unit="s", level=WHOLE, programs=("ffmpeg",))
