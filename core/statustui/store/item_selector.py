@@ -8,6 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, literal, or_, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from statustui.model.items import Item
 from statustui.model.status import ItemStatus
@@ -36,6 +39,23 @@ _COLUMNS: dict[ItemSort, tuple[ColumnElement[Any], ColumnElement[Any]]] = {
     ItemSort.STATUS: (items.c.status, items.c.key),
     ItemSort.FAILED: (items.c.failed_at, items.c.id),
 }
+
+
+class _Rare(FunctionElement[Any]):
+    """A condition that few rows meet. SQLite has no statistics, and would read all in the order of the list instead."""
+
+    # Of no type: SQLite would be asked whether it equals 1, which its indexes do not answer.
+    inherit_cache = True
+
+
+@compiles(_Rare)  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _plain(element: _Rare, compiler: SQLCompiler, **how: Any) -> str:
+    return compiler.process(element.clauses, **how)
+
+
+@compiles(_Rare, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _likelihood(element: _Rare, compiler: SQLCompiler, **how: Any) -> str:
+    return f"likelihood({compiler.process(element.clauses, **how)}, 0.0001)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +102,7 @@ class ItemSelector:
             found.append(items.c.key.icontains(self.text, autoescape=True))
         if self.fingerprints:
             # Only what has failed has a kind of failure: the index of those is enough.
-            found += [items.c.failed_at.is_not(None), items.c.fingerprint.in_(self.fingerprints)]
+            found += [items.c.failed_at.is_not(None), _Rare(items.c.fingerprint.in_(self.fingerprints))]
         if self.updated_since is not None:
             found.append(items.c.updated_at >= self.updated_since)
         return found
