@@ -2,56 +2,27 @@
 
 import os
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-from rich.style import Style
 from textual import events
-from textual.geometry import Region
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
-from statustui_tui.widgets import log_paint, log_status
-from statustui_tui.widgets.log_index import LogIndex, is_error
-from statustui_tui.widgets.log_line import plain
+from statustui_tui.widgets.log_canvas import LogCanvas
+from statustui_tui.widgets.log_index import LogIndex
 from statustui_tui.widgets.log_open import place_of_error
 from statustui_tui.widgets.log_prompt import Prompt
 from statustui_tui.widgets.log_search import LineFilter, Matcher, Searcher
 from statustui_tui.widgets.log_source import Change, LogFile, LogRefused
 from statustui_tui.widgets.log_watch import LogWatch
-from statustui_tui.widgets.log_window import Line, LogWindow
+from statustui_tui.widgets.log_window import LogWindow
 
 _ASK = 0.25
 _ASK_WATCHED = 1.0
 _SIDEWAYS = 20
 
 
-class LogView(Widget, can_focus=True, inherit_bindings=False):
-    """Shows a log, or the part of it that belongs to one run, with a status line below."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"log--status", "log--notice", "log--match", "log--error", "log--current"}
-    DEFAULT_CSS = """
-    LogView {
-        background: $background; color: $foreground;
-        & > .log--status { color: $text-muted; background: $surface; }
-        & > .log--notice { color: $text-warning; background: $surface; }
-        & > .log--match { text-style: reverse; }
-        & > .log--error { color: $text-error; }
-        & > .log--current { text-style: bold; }
-    }
-    """
-
-    @dataclass
-    class Changed(Message):
-        """What the status line says is another."""
-
-        view: "LogView"
-        status: str
-        following: bool
-
-        def can_replace(self, message: Message) -> bool:
-            """Only the newest matters."""
-            return isinstance(message, LogView.Changed)
+class LogView(LogCanvas):
+    """Shows a log, or the part of it that belongs to one run, and does what keys and the file itself ask for."""
 
     class _Known(Message):
         """A thread has found out more."""
@@ -100,49 +71,13 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
             id: As of any widget.
             classes: As of any widget.
         """
-        super().__init__(id=id, classes=classes)
+        super().__init__(ascii=ascii, id=id, classes=classes)
         self._path, self._start, self._end, self._inode = path, start, end, inode
-        self._error, self._uid, self._ascii = error, uid, ascii
-        self._window: LogWindow | None = None
-        self._index: LogIndex | None = None
+        self._error, self._uid = error, uid
         self._watch: LogWatch | None = None
-        self._refused = ""
-        self._notice = ""
         self._gone = False
-        self._following = False
-        self._wrapping = False
-        self._x = 0
-        self._matcher: Matcher | None = None
-        self._current: int | None = None
-        self._searcher: Searcher | None = None
-        self._prompt: Prompt | None = None
-        self._rows: list[tuple[Line, int]] | None = None
-        self._said = ""
         self._opened_once = False
         self._asked = 0.0
-
-    # State that others ask for
-
-    @property
-    def following(self) -> bool:
-        """True while the end of the log is kept on the screen."""
-        return self._following
-
-    @property
-    def prompting(self) -> bool:
-        """True while a text is being typed; the keys are the view's then."""
-        return self._prompt is not None
-
-    @property
-    def status(self) -> str:
-        """What the status line says."""
-        return self._status()
-
-    @property
-    def visible_text(self) -> str:
-        """The lines on the screen, whole, as safe text: for copying."""
-        lines = {line.start: line for line, _ in self._visible()}
-        return "\n".join(plain(line.raw) for line in lines.values())
 
     # What keys do
 
@@ -400,10 +335,6 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         searcher.start(matcher, start, forward=forward)
         self._redraw()
 
-    @property
-    def _searching(self) -> bool:
-        return self._searcher is not None and self._searcher.running
-
     def _stop_search(self) -> None:
         if self._searcher is not None:
             self._searcher.stop()
@@ -496,10 +427,6 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
     # Helpers
 
     @property
-    def _height(self) -> int:
-        return max(1, self.size.height - 1)
-
-    @property
     def _live(self) -> bool:
         return self._end is None
 
@@ -524,79 +451,3 @@ class LogView(Widget, can_focus=True, inherit_bindings=False):
         if not any(line.start == offset for line, _ in self._visible()[:-1]):
             window.to(offset, self._height)
         self._redraw()
-
-    def _fit(self) -> None:
-        """Take over the width; keep the end at the bottom."""
-        window = self._window
-        if window is not None:
-            window.wrap_at = max(1, self.size.width) if self._wrapping else None
-            window.row = 0
-            if self._following:
-                window.to_end(self._height)
-        self._redraw()
-
-    def _visible(self) -> list[tuple[Line, int]]:
-        if self._rows is None:
-            self._rows = [] if self._window is None else self._window.rows(self._height)
-        return self._rows
-
-    def _redraw(self) -> None:
-        self._rows = None
-        self._speak()
-        self.refresh()
-
-    def _redraw_changed(self) -> None:
-        """Redraw when the window has other rows now; else only the status line."""
-        before, self._rows = self._rows, None
-        if before != self._visible():
-            self.refresh()
-        else:
-            self.refresh(Region(0, self._height, self.size.width, 1))
-        self._speak()
-
-    def _speak(self) -> None:
-        status = self._status()
-        if status != self._said:
-            self._said = status
-            self.post_message(self.Changed(self, status, self._following))
-
-    # Painting
-
-    def _status(self) -> str:
-        if self._prompt is not None:
-            return self._prompt.shown + ("  searching" if self._searching else "")
-        window, index = self._window, self._index
-        if window is None or index is None:
-            return self._refused
-        rows = self._visible()
-        parts = (
-            self._notice,
-            "following" if self._following else "",
-            "searching" if self._searching else "",
-            log_status.matches(window.filter),
-            log_status.errors(index, self._current),
-            log_status.position(window.file, index, rows[-1][0] if rows else None),
-        )
-        return "  ".join(part for part in parts if part)
-
-    def render_line(self, y: int) -> Strip:
-        """Draw one line of the screen."""
-        width, base = self.size.width, self.rich_style
-        if y >= self._height:
-            style = self._component("log--notice" if self._notice or self._window is None else "log--status")
-            return log_paint.one_line(" " + self._status(), base + style, width, self._ascii)
-        rows = self._visible()
-        if y >= len(rows):
-            text = self._refused if self._window is None and y == 0 else ""
-            return log_paint.one_line(text, base, width, self._ascii)
-        line, row = rows[y]
-        if is_error(line.raw):
-            base += self._component("log--error")
-        if line.start == self._current:
-            base += self._component("log--current")
-        strip = log_paint.highlight(line.strip(base), self._matcher, self._component("log--match"))
-        start = row * width if self._wrapping else self._x
-        return strip.crop(start, start + width).adjust_cell_length(width, base)
-
-    def _component(self, name: str) -> Style:
-        return self.get_component_rich_style(name, partial=True)
