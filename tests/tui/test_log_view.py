@@ -295,7 +295,7 @@ async def test_a_sparse_terabyte_opens_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     async with shown(path) as it:
         assert it.lines[-1] == "the end"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # reading it would take minutes
 
 
 @pytest.mark.parametrize("text", HOSTILE)
