@@ -17,13 +17,16 @@ import psycopg
 import pytest
 
 from statustui import config
+from statustui.drain.diary import Diary
+from statustui.drain.sink import Sink
 from statustui.model.status import RunStatus
 from statustui.store import reads
+from statustui.store.batch import Batch
 from statustui.store.open import open_store
 from support import pg
 from support.drained import drainer, started, status, viewer
 from support.processes import python, until
-from support.stores import Journal, give
+from support.stores import HOST, Journal, give
 
 WAITS = """
 import sys, statustui
@@ -274,6 +277,28 @@ def test_a_connection_that_stalls_although_acknowledged_is_given_up(
             proxy.passing.set()
             until(lambda: status(pg_url) is RunStatus.FINISHED, timeout=10)
             assert time.monotonic() - stalled < 25
+
+
+@pytest.mark.pg
+def test_a_batch_that_was_begun_anew_is_told_of(pg_url: str, tmp_path: Path) -> None:
+    sink = Sink(pg_url, Diary(str(tmp_path)))
+    try:
+        assert sink.offsets(["any"]) == {}
+        batch = Batch(host=HOST, beat=True)
+        assert sink.apply(batch, sink.opened) is not None
+        assert "retried" not in _log(str(tmp_path))
+        with psycopg.connect(pg.plain(pg_url)) as other:
+            other.execute("SELECT FROM statustui.hosts FOR UPDATE")
+            # Longer than a drainer waits for a lock.
+            letting_go = threading.Timer(2.5, other.rollback)
+            letting_go.start()
+            applied = sink.apply(batch, sink.opened)
+            letting_go.join()
+    finally:
+        sink.close()
+    assert applied is not None
+    assert applied.retried == 1
+    assert "retried: a batch was begun anew (1×)" in _log(str(tmp_path))
 
 
 @pytest.mark.pg

@@ -120,7 +120,13 @@ class Sink:
         """
         from statustui.store.apply import apply
 
-        return self.call(lambda store: apply(store, batch) if self.opened == opened else None)
+        applied = self.call(lambda store: apply(store, batch) if self.opened == opened else None)
+        if applied is not None and applied.retried:
+            # Rare, and harmless; where it is not rare, somebody wants to know why it is slow.
+            self._diary.say(
+                "retried", f"a batch was begun anew ({applied.retried}×): others held or made the same rows"
+            )
+        return applied
 
     def offsets(self, journals: Iterable[str]) -> dict[str, int] | None:
         """Acknowledged offsets; None when the store cannot be asked now."""
