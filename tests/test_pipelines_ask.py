@@ -168,8 +168,8 @@ def test_a_late_fact_under_an_older_fence_changes_nothing(files: Pipeline, wait_
 
 def test_a_lease_is_renewed_while_its_worker_lives(local: Pipeline) -> None:
     fill(local, 1)
-    (work,) = local.claim("fetch", lease=0.3)
-    until = time.monotonic() + 1.0
+    (work,) = local.claim("fetch", lease=1.5)
+    until = time.monotonic() + 2.5
     while time.monotonic() < until:
         assert local.claim("fetch") == []
         time.sleep(0.05)

@@ -137,7 +137,9 @@ def _one(
         if write:
             named = "\x1f".join((pipeline, key, step)).encode("utf-8", "replace")
             attempt = "backfill-" + hashlib.blake2b(named, digest_size=12).hexdigest()
-            bulk.fact("step.end", key, at, step=step, att=attempt, status="completed", message="backfill")
+            bulk.fact(
+                "step.end", key, at, step=step, att=attempt, status=ItemStatus.COMPLETED.value, message="backfill"
+            )
 
 
 def _news(item: Item, kind: str | None, day: str | None, about: Mapping[str, Any]) -> bool:

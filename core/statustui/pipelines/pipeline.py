@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from statustui.model.pipeline import Definition, Step
+from statustui.model.status import ItemStatus
 from statustui.pipelines.reporting import Reporter
 from statustui.pipelines.retrying import MAX_RETRIES, Backoff
 from statustui.pipelines.step import StepBlock, describe, is_permanent
@@ -118,21 +119,21 @@ class Pipeline:
 
     def complete(self, key: object, step: str, **metadata: Any) -> None:
         """A step is done."""
-        self._reporter.end(key, step, "completed", metadata=metadata)
+        self._reporter.end(key, step, ItemStatus.COMPLETED, metadata=metadata)
 
     def fail(self, key: object, step: str, error: object, *, permanent: bool | None = None, **metadata: Any) -> None:
         """A step failed; *error* is an exception or a text."""
         if isinstance(error, BaseException):
             permanent = is_permanent(error) if permanent is None else permanent
             error = describe(error)
-        self._reporter.end(key, step, "failed", error=error, permanent=permanent, metadata=metadata)
+        self._reporter.end(key, step, ItemStatus.FAILED, error=error, permanent=permanent, metadata=metadata)
 
     def skip(self, key: object, step: str | None = None, reason: str = "") -> None:
         """A step does not apply to this item; without a step, all that is open of the item is skipped."""
         if step is None:
             self._reporter.skip_item(key, reason)
         else:
-            self._reporter.end(key, step, "skipped", reason=reason)
+            self._reporter.end(key, step, ItemStatus.SKIPPED, reason=reason)
 
     def step(self, key: object, step: str, *, input_hash: str | None = None) -> StepBlock:
         """``with p.step(key, "embedding") as s:`` starts the step and ends it as the block ends; also async."""

@@ -13,6 +13,7 @@ from statustui.model import values as model_values
 from statustui.model.ids import new_id
 from statustui.model.pipeline import Definition
 from statustui.model.redact import redact_tree
+from statustui.model.status import ItemStatus
 from statustui.pipelines import values
 from statustui.record import border, state
 from statustui.record.begin import current
@@ -192,7 +193,7 @@ class Reporter:
         self,
         key: object,
         step: object,
-        status: str,
+        status: ItemStatus,
         *,
         error: object = None,
         reason: object = None,
@@ -220,7 +221,7 @@ class Reporter:
             key,
             step=name,
             att=mine,
-            status=status,
+            status=status.value,
             error=None if error is None else model_values.text(error),
             reason=None if reason is None else model_values.text(reason, 4096),
             permanent=permanent or None,

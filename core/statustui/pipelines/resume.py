@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from statustui.model.pipeline import Step
+from statustui.model.status import ItemStatus
 from statustui.pipelines import summary as texts
 from statustui.pipelines.console import Console
 from statustui.pipelines.handlers import Handler
@@ -75,7 +76,7 @@ class Resume:
         self._handlers = {desk.key_of(key): handler for key, handler in handlers.items()}
         self._options = options
         self._console = Console(show=options.show)
-        self._counts = {"completed": 0, "failed": 0, "skipped": 0, "pending": 0}
+        self._counts = dict.fromkeys(ItemStatus, 0)
         self._errors: list[tuple[str, str, str]] = []
         self._tried: set[tuple[str, str]] = set()
         self._stop = threading.Event()
@@ -102,10 +103,10 @@ class Resume:
         self._console.line(f"Resumed {name}: {self._told()}")
         return Resumed(
             run_id=run.run_id,
-            completed=self._counts["completed"],
-            skipped=self._counts["skipped"],
-            failed=self._counts["failed"],
-            given_back=self._counts["pending"],
+            completed=self._counts[ItemStatus.COMPLETED],
+            skipped=self._counts[ItemStatus.SKIPPED],
+            failed=self._counts[ItemStatus.FAILED],
+            given_back=self._counts[ItemStatus.PENDING],
             errors=tuple(self._errors[-100:]),
         )
 
@@ -124,7 +125,8 @@ class Resume:
             run.message = self._told()
 
     def _told(self) -> str:
-        words = {"completed": "completed", "failed": "failed", "skipped": "skipped", "pending": "given back"}
+        words = {status: status.value for status in (ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.SKIPPED)}
+        words[ItemStatus.PENDING] = "given back"
         told = [f"{self._counts[key]:,} {word}" for key, word in words.items() if self._counts[key]]
         return ", ".join(told) or "nothing was left to do"
 
@@ -262,7 +264,7 @@ class Resume:
     def count(self, work: Work) -> None:
         """One attempt has ended."""
         with self._lock:
-            self._counts[work.result or "pending"] += 1
+            self._counts[work.result or ItemStatus.PENDING] += 1
 
     # --- several at once ---------------------------------------------------------------------------------------------
 
@@ -328,7 +330,7 @@ class _AtStep:
         self._owner.count(work)
         with self._lock:
             self.done += 1
-            self._failed += work.result == "failed"
+            self._failed += work.result is ItemStatus.FAILED
         self._sub.advance(message=work.key)
         self.show()
 

@@ -4,6 +4,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from statustui.model.status import ItemStatus
 from statustui.pipelines.reporting import Reporter, Ticket
 
 _PERMANENT = (ValueError, TypeError, KeyError, LookupError, AttributeError, NotImplementedError)
@@ -61,22 +62,22 @@ class StepBlock:
 
     def skip(self, reason: str) -> None:
         """End the step as not applicable to this item; leaving the block then changes nothing."""
-        self._end("skipped", reason=reason)
+        self._end(ItemStatus.SKIPPED, reason=reason)
 
     def complete(self, **metadata: Any) -> None:
         """End the step as done before the block ends."""
-        self._end("completed", metadata=metadata)
+        self._end(ItemStatus.COMPLETED, metadata=metadata)
 
     def fail(self, error: object, *, permanent: bool | None = None) -> None:
         """End the step as failed without raising."""
         text = describe(error) if isinstance(error, BaseException) else str(error)
-        self._end("failed", error=text, permanent=permanent)
+        self._end(ItemStatus.FAILED, error=text, permanent=permanent)
 
     def give_back(self, reason: str = "") -> None:
         """Leave the step as if it had not begun: it is pending again, and no retry is used up."""
-        self._end("pending", reason=reason or None)
+        self._end(ItemStatus.PENDING, reason=reason or None)
 
-    def _end(self, status: str, **fields: Any) -> None:
+    def _end(self, status: ItemStatus, **fields: Any) -> None:
         if self._ended:
             return
         self._ended = True
@@ -97,12 +98,12 @@ class StepBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._end("completed")
+            self._end(ItemStatus.COMPLETED)
         elif not isinstance(error, Exception) or type(error).__name__ == "CancelledError":
             # Ctrl-C, sys.exit, a cancelled task: nothing is wrong with the item.
-            self._end("pending", reason=f"interrupted by {type(error).__name__}")
+            self._end(ItemStatus.PENDING, reason=f"interrupted by {type(error).__name__}")
         else:
-            self._end("failed", error=describe(error), permanent=is_permanent(error))
+            self._end(ItemStatus.FAILED, error=describe(error), permanent=is_permanent(error))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

@@ -199,5 +199,6 @@ def _mend(coordinator: Coordinator, result: Verified) -> None:
                 # A failed step is completed by a new attempt only.
                 bulk.fact("step.start", one.key, now, message=f"verify, by {who}", **done)
                 meta = {"verified_files": list(one.files)}
-                bulk.fact("step.end", one.key, now, status="completed", message="its file is there", meta=meta, **done)
+                done |= {"status": ItemStatus.COMPLETED.value, "message": "its file is there"}
+                bulk.fact("step.end", one.key, now, meta=meta, **done)
             result.fixed += 1

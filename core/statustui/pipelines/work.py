@@ -8,6 +8,7 @@ from typing import Any
 
 from statustui.errors import StatustuiError
 from statustui.model.items import Claim
+from statustui.model.status import ItemStatus
 from statustui.pipelines.desk import Desk
 from statustui.pipelines.reporting import Reporter, Ticket
 from statustui.pipelines.step import StepBlock
@@ -33,8 +34,8 @@ class Work(StepBlock):
         self._keeper = keeper
         self.claim = claim
         self.attempt = claim.attempt
-        self.result: str | None = None
-        """How it ended: ``completed``, ``failed``, ``skipped`` or ``pending``; None while it is at work."""
+        self.result: ItemStatus | None = None
+        """How it ended: completed, failed, skipped or (given back) pending; None while it is at work."""
         self.failed_permanently = False
 
     @property
@@ -77,7 +78,7 @@ class Work(StepBlock):
         """True when the claim is over: somebody else may be at work on it, and nothing told from here counts."""
         return self._keeper.lost(self)
 
-    def _end(self, status: str, **fields: Any) -> None:
+    def _end(self, status: ItemStatus, **fields: Any) -> None:
         if not self._ended:
             self.result = status
             self.failed_permanently = bool(fields.get("permanent"))

@@ -1,6 +1,6 @@
 """Applying facts about items, inside the transaction of the batch that brought them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,14 +100,16 @@ class Items:
         Returns:
             How many items changed.
         """
-        changed = self._settle()
+        changed, known = self._settle()
         ended = {run.run_id: _said(run) for run in runs if not run.status.open}
         places = {*self._facts, *self._progress, *self._abandoned}
         left: dict[tuple[str, str], set[int]] = {}
         if ended:
             for name, key, step in self._connection.execute(_LEFT, {"runs": sorted(ended)}):
                 left.setdefault((name, key), set()).add(step)
-        known = item_definitions.load(self._store, self._connection, {name for name, _ in {*places, *left}})
+        absent = {name for name, _ in {*places, *left}} - known.keys()
+        if absent:
+            known |= item_definitions.load(self._store, self._connection, absent)
         states = self._loaded(known, places, left)
         self._cells(states, left)
         for item in states:
@@ -143,29 +145,34 @@ class Items:
             states += item_load.by_key(self._store, self._connection, pipeline, there[pipeline.name]).values()
         return states
 
-    def _settle(self) -> list[str]:
+    def _settle(self) -> tuple[list[str], dict[str, PipelineState]]:
         """Bring in definitions and the steps found for single items, in the order of names, before items are locked.
 
         Returns:
-            Pipelines whose definition changed.
+            Pipelines whose definition changed, and those that were looked at and are as they were.
         """
         defined: dict[str, list[_Fact]] = {}
         for fact in self._definitions:
             defined.setdefault(clean.text(fact.record.get("name"), 200) or "", []).append(fact)
         wanted = self._wanted()
-        unknown = self._unknown(defined)
+        facts: dict[str, list[_Fact]] = {}
+        for (name, _), of_item in self._facts.items():
+            facts.setdefault(name, []).extend(of_item)
+        known = item_definitions.load(self._store, self._connection, facts) if facts else {}
+        unknown = {name for name in facts if name not in known or not known[name].rev}
         changed = []
         for name in sorted({*defined, *wanted, *unknown}):
-            if name in unknown:
-                self._await(name, unknown[name])
             # Each of them, not any: they come in order, and the last one counts.
             if any([self._define(fact) for fact in defined.get(name, ())]):
                 changed.append(name)
+            elif name in unknown:
+                self._await(name, facts[name])
+            known.pop(name, None)
             if name in wanted:
                 pipeline = item_definitions.load(self._store, self._connection, [name]).get(name)
                 if pipeline is not None:
                     item_definitions.extend(self._store, self._connection, pipeline, wanted[name])
-        return changed
+        return changed, known
 
     def _define(self, fact: _Fact) -> bool:
         try:
@@ -175,17 +182,6 @@ class Items:
             self._connection.execute(insert(events), row)
             return False
         return bool(item_definitions.define(self._store, self._connection, definition, fact.at))
-
-    def _unknown(self, defined: Collection[str]) -> dict[str, list[_Fact]]:
-        """Facts about items of pipelines that nobody has told of, by pipeline."""
-        named: dict[str, list[_Fact]] = {}
-        for (name, _), facts in self._facts.items():
-            if name not in defined:
-                named.setdefault(name, []).extend(facts)
-        for name, pipeline in item_definitions.load(self._store, self._connection, named).items():
-            if pipeline.rev:
-                del named[name]
-        return named
 
     def _await(self, name: str, facts: Iterable[_Fact]) -> None:
         """Make room for items whose facts wait for the definition of their pipeline."""
