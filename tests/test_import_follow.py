@@ -91,21 +91,21 @@ def test_a_log_shows_while_it_is_written(
 ) -> None:
     writer = Writer(logs / "DAILY_07.log")
     writer.say("loading Alaska")
-    wait_for(lambda: "DAILY_07" in newest(store_url), 30)
+    wait_for(lambda: "DAILY_07" in newest(store_url), 60)
     assert newest(store_url)["DAILY_07"].status.open
     writer.say("loading Delaware")
-    wait_for(lambda: newest(store_url)["DAILY_07"].subtask_name == "loading Delaware", 30)
+    wait_for(lambda: newest(store_url)["DAILY_07"].subtask_name == "loading Delaware", 60)
     writer.say("load finished")
     writer.end()
-    wait_for(lambda: newest(store_url)["DAILY_07"].status is RunStatus.FINISHED, 30)
+    wait_for(lambda: newest(store_url)["DAILY_07"].status is RunStatus.FINISHED, 60)
 
     # Its next run appends to the same file; this one is killed, and the file is rotated meanwhile.
     writer = Writer(logs / "DAILY_07.log")
     writer.say("loading Alaska")
-    wait_for(lambda: newest(store_url)["DAILY_07"].status.open, 30)
+    wait_for(lambda: newest(store_url)["DAILY_07"].status.open, 60)
     (logs / "DAILY_07.log").rename(logs / "DAILY_07.log.1")
     writer.kill()
-    wait_for(lambda: newest(store_url)["DAILY_07"].status is RunStatus.LOST, 30)
+    wait_for(lambda: newest(store_url)["DAILY_07"].status is RunStatus.LOST, 60)
     assert "writer is gone" in (newest(store_url)["DAILY_07"].lost_reason or "")
     with open_store(store_url) as store:
         assert reads.snapshot(store, since=from_epoch(0)).total_runs == 2
@@ -118,7 +118,7 @@ def test_it_ends_in_good_order_and_the_next_import_goes_on(
 ) -> None:
     writer = Writer(logs / "job.log")
     writer.say("begin")
-    wait_for(lambda: "job" in newest(store_url), 30)
+    wait_for(lambda: "job" in newest(store_url), 60)
     following.send_signal(signal.SIGINT)
     assert following.wait(30) == 0
     assert following.stdout is not None and "1 runs go on unseen" in following.stdout.read()

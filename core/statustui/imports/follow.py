@@ -12,6 +12,9 @@ from statustui.store.errors import StoreUnavailable
 
 _TICK_S = 1.0
 _POLL_S = 2.0
+_LONG_S = 0.1
+_REST = 20.0
+_LONGEST_REST_S = 30.0
 
 
 def follow(
@@ -38,6 +41,7 @@ def follow(
     changes = _looked_for if (on_network(top) if poll is None else poll) else _told
     due = 0.0
     again: set[str] = set()
+    rests: dict[str, float] = {}
     for changed in changes(top, patterns, stop):
         now = time.monotonic()
         paths = changed | again
@@ -45,20 +49,34 @@ def follow(
             # Their writer may have gone without another word.
             paths |= set(importer.open)
             due = now + _TICK_S
+        later = {path for path in paths if rests.get(path, 0.0) > now}
+        paths -= later
+        again = later
         if not paths:
             continue
         try:
-            told = [importer.look(path) for path in sorted(paths) if os.path.lexists(path)]
+            told = [_looked(importer, path, rests) for path in sorted(paths) if os.path.lexists(path)]
             importer.flush()
-            again = set()
         except StoreUnavailable as error:
             importer.forget()
-            again = paths
+            again |= paths
             failed(error)
             stop.wait(_POLL_S)
             continue
         if news := [one for one in told if one.runs]:
             shown(news)
+
+
+def _looked(importer: LogImporter, path: str, rests: dict[str, float]) -> ToldFile:
+    """Look at one; what costs much is looked at less often: a log of gigabytes may grow each second."""
+    began = time.thread_time()  # a busy machine makes no log large
+    told = importer.look(path)
+    took = time.thread_time() - began
+    if took > _LONG_S:
+        rests[path] = time.monotonic() + min(_LONGEST_REST_S, _REST * took)
+    else:
+        rests.pop(path, None)
+    return told
 
 
 def _told(top: str, patterns: Sequence[str], stop: threading.Event) -> Iterator[set[str]]:

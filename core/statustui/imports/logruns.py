@@ -71,7 +71,7 @@ def runs_of(file: LogFile, zone: Zone, since: int = 0, kind: str | None = None) 
         since: where the first run begins that is asked for.
         kind: what the file's name says of its type.
     """
-    places = [place for place in starts(file, zone) if place >= since]
+    places = [place for place in starts(file, zone, since) if place >= since]
     if not places or places[0] > since:
         places.insert(0, since)
     found: list[LogRun] = []
@@ -83,8 +83,8 @@ def runs_of(file: LogFile, zone: Zone, since: int = 0, kind: str | None = None) 
     return found[::-1]
 
 
-def starts(file: LogFile, zone: Zone) -> Iterator[int]:
-    """Where runs begin in a file that several have been appended to; none but the first where that is not certain.
+def starts(file: LogFile, zone: Zone, since: int = 0) -> Iterator[int]:
+    """Where runs begin in a file that several have been appended to, from *since* on; none where that is not certain.
 
     A banner of R begins a run; so does the file's first line when it comes again, if the line before it ends a run,
     or if it speaks of a start and comes ten minutes after the line before it.
@@ -96,7 +96,7 @@ def starts(file: LogFile, zone: Zone) -> Iterator[int]:
     core = b"R version " if banner else without_time(first)
     if not core:
         return
-    base = skipped + len(first)
+    base = max(since, skipped + len(first))
     while base < file.size:
         # With some of what stands before it, and up to the end of a line.
         begin = max(0, base - (64 << 10))
