@@ -1,12 +1,17 @@
 """Bars and sparklines."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from statustui_tui import render
+from statustui_tui.screens.running import now_cell
+from statustui_tui.screens.view import Entry
 from statustui_tui.widgets.bars import BarCell, bar
 from statustui_tui.widgets.spark import sparkline
+from support.tui import NOW, make_run
 
 
 @pytest.mark.parametrize(
@@ -63,3 +68,16 @@ def test_a_sparkline_keeps_peaks_and_gaps() -> None:
     assert sparkline([0] * 50 + [9] + [0] * 49, 10).count("█") == 1
     assert sparkline([0, 0], 2) == "▁▁"
     assert sparkline([50], 1, top=100) == "▅"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"subtask_percent": 53.9}, "53%"),
+        ({"subtask_percent": 53.9, "items_complete": 12_000_000, "unit": "B"}, "12MB 53%"),
+        ({"items_complete": 3, "items_total": 8}, "3/8"),
+    ],
+)
+def test_a_running_task_tells_its_count_or_else_its_percent(fields: dict[str, Any], told: str) -> None:
+    run = make_run(1, "make", current_subtask=1, subtask_name="build", **fields)
+    assert now_cell(Entry(run=run), NOW, ascii_only=True).count == told

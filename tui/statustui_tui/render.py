@@ -98,10 +98,12 @@ def size(value: float | None) -> str:
 
 
 def count(value: float | None, unit: str | None = None) -> str:
-    """A count in powers of 1000: ``999``, ``12k``, ``1.2M rows``; empty when unknown."""
+    """A count in powers of 1000: ``999``, ``12k``, ``1.2M rows``, ``1.2MB``; empty when unknown."""
     if value is None or not math.isfinite(value):
         return ""
     text = _scaled(value, 1000, "kMGTPE")
+    if unit == "B":
+        return f"{text}B"
     return f"{text} {unit}" if unit else text
 
 

@@ -228,7 +228,7 @@ def now_cell(entry: Entry, now: datetime, *, ascii_only: bool) -> NowCell:
         note = f"stalled {render.age(stalled)}"
     count = render.done(run.items_complete, run.items_total) if run.subtask_name else ""
     if run.items_total is None and run.unit and count:
-        count = f"{count} {run.unit}"
+        count = render.count(run.items_complete, run.unit)
     if run.subtask_message and run.subtask_name:
         name = f"{run.subtask_name}: {run.subtask_message}"
     share = item_fraction(run)
