@@ -27,7 +27,8 @@ from statustui.store import reads
 from statustui.store.open import open_store
 from statustui.store.selector import Selector
 from support.drained import drainer, the_run
-from support.processes import python, sleeper, until
+from support.processes import python, sleeper
+from support.processes import until as soon
 from support.users import OTHER, as_user, only_root
 
 READER = """
@@ -44,6 +45,11 @@ if end:
     sys.exit(int(end))
 """
 Adopt = Callable[..., adopt.Adoption]
+
+
+def until(condition: Callable[[], object], timeout: float = 60.0, what: str = "condition") -> None:
+    """Wait long: looks come once a second, and on a busy machine later."""
+    soon(condition, timeout, what)
 
 
 @pytest.fixture
@@ -111,7 +117,7 @@ def seen(settings: config.Settings, task: str, condition: Callable[[Any], object
             found.append(run)
         return bool(found)
 
-    until(holds, 30, what)
+    until(holds, what=what)
     return found[0]
 
 
@@ -120,7 +126,7 @@ def finish(place: Path) -> None:
 
 
 def ended(settings: config.Settings, task: str) -> Any:
-    until(lambda: (run := now(settings, task)) is not None and not run.status.open, 20, f"the end of {task}")
+    until(lambda: (run := now(settings, task)) is not None and not run.status.open, what=f"the end of {task}")
     return now(settings, task)
 
 
@@ -242,6 +248,25 @@ def test_an_unmodified_sha512sum_shows_its_percent(settings: config.Settings, wa
             assert (run.subtask_name, run.items_total, run.unit) == ("big.iso", 64 << 30, "B")
         finally:
             program.kill()
+
+
+def test_a_program_that_only_starts_another_has_the_percent_of_that_one_and_data_is_no_log(
+    settings: config.Settings, watched: Adopt, env: Path
+) -> None:
+    with open(env / "big.iso", "wb") as file:
+        file.truncate(64 << 30)
+    with (
+        open(env / "big.gz", "wb") as out,
+        subprocess.Popen(["timeout", "600", "gzip", "-c", "big.iso"], cwd=env, stdout=out) as program,
+    ):
+        try:
+            until(lambda: (env / "big.gz").stat().st_size, what="the first block")
+            done = watched(program.pid, name="pack")
+            assert done.log_path is None
+            run = seen(settings, "pack", lambda run: run.derived_percent, "a percent")
+            assert (run.subtask_name, run.items_total) == ("big.iso", 64 << 30)
+        finally:
+            program.terminate()
 
 
 def test_a_chosen_file_and_a_chosen_log(settings: config.Settings, watched: Adopt, env: Path) -> None:
@@ -389,7 +414,7 @@ def test_a_retry_starts_the_same_command_anew(
         assert record["argv"] == [sys.executable, "load.py", "part0.bin"]
         assert (record["cwd"], record["exe"], record["refusal"]) == (str(env), sys.executable, None)
         assert main(["retry", "--yes", "load"]) == 0
-        until(lambda: now(settings, "load").attempt == 2, 20, "the second attempt")
+        until(lambda: now(settings, "load").attempt == 2, what="the second attempt")
         assert ended(settings, "load").status is RunStatus.FINISHED, "END is no variable that is kept"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statustui.drain.reading import LEAST, Input, Reading, Watch
@@ -158,6 +158,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Input], list[list[OpenFile]]]:
     return inputs, draw(st.lists(st.lists(one, max_size=3, unique_by=lambda file: file.fd), max_size=12))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(histories())
 def test_whatever_is_seen_the_figures_are_possible_and_a_percent_never_falls(
     history: tuple[list[Input], list[list[OpenFile]]],

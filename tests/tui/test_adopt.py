@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from statustui.control.candidates import Candidate, candidates, wanted
 from statustui.process.facts import Facts
+from statustui_tui.app import Monitor
 from statustui_tui.screens.adopt import AdoptScreen
 from statustui_tui.screens.dialogs import EditCommand
 from statustui_tui.screens.monitor import MonitorScreen
@@ -33,9 +34,9 @@ PROCESSES = (
 )
 
 
-def app_with(actions: tui.FakeActions, **options: bool) -> tui.Monitor:
+def app_with(actions: tui.FakeActions, *, read_only: bool = False, ascii_only: bool = False) -> Monitor:
     actions.processes = PROCESSES
-    return tui.monitor(tui.FakeSource(tui.busy()), actions=actions, **options)
+    return tui.monitor(tui.FakeSource(tui.busy()), actions=actions, read_only=read_only, ascii_only=ascii_only)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (20, 5)], ids=lambda size: f"{size[0]}x{size[1]}")

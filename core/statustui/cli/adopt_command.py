@@ -12,6 +12,7 @@ from statustui.cli.shapes import VERSION
 
 if TYPE_CHECKING:
     from statustui.control.adopt import Adoption
+    from statustui.control.candidates import Candidate
     from statustui.model.run import Run
     from statustui.process.facts import Facts
 
@@ -121,15 +122,7 @@ def _list(session: Session) -> int:
 
     found = candidates(_open_runs(session))
     if session.as_json:
-        rows: list[dict[str, Any]] = [
-            {
-                "pid": one.about.pid, "name": one.name, "age_s": round(one.about.age_s, 1),
-                "cpu_s": round(one.cpu_s, 1), "cpu_percent": round(one.cpu_percent, 1), "rss_bytes": one.rss_bytes, "processes": one.processes,
-                "command": one.command,
-            }
-            for one in found
-        ]  # fmt: skip
-        session.out.json({"version": VERSION, "processes": rows})
+        session.out.json({"version": VERSION, "processes": [_as_json(one) for one in found]})
         return OK
     if not found:
         session.out.line("none of your processes has run for 10 s or more without being tracked")
@@ -145,3 +138,16 @@ def _list(session: Session) -> int:
     )  # fmt: skip
     session.out.line(("statustui adopt PID tracks one of them", "dim"))
     return OK
+
+
+def _as_json(one: "Candidate") -> dict[str, Any]:
+    return {
+        "pid": one.about.pid,
+        "name": one.name,
+        "age_s": round(one.about.age_s, 1),
+        "cpu_s": round(one.cpu_s, 1),
+        "cpu_percent": round(one.cpu_percent, 1),
+        "rss_bytes": one.rss_bytes,
+        "processes": one.processes,
+        "command": one.command,
+    }

@@ -93,8 +93,21 @@ def items(run: "Run") -> str:
     """``3/8``, or a bare count with its unit when the total is unknown; empty without items."""
     if run.items_complete is None:
         return ""
-    unit = f" {run.unit}" if run.unit else ""
-    return f"{run.items_complete:,}{unit}" if run.items_total is None else f"{run.items_complete}/{run.items_total}"
+    if run.items_total is None:
+        return counted(run.items_complete, None, run.unit)
+    return counted(run.items_complete, run.items_total, run.unit if run.unit == BYTES else None)
+
+
+BYTES = "B"
+"""The unit of what is counted in bytes."""
+
+
+def counted(complete: int, total: int | None, unit: str | None) -> str:
+    """``3/8 files``, ``1,200 rows``; what is counted in bytes as sizes: ``1.2G/20G``."""
+    if unit == BYTES:
+        return size(complete) if total is None else f"{size(complete)}/{size(total)}"
+    after = f" {unit}" if unit else ""
+    return f"{complete:,}{after}" if total is None else f"{complete}/{total}{after}"
 
 
 def subtasks(run: "Run") -> str:

@@ -170,10 +170,8 @@ class _Page:
         self._out.table(columns, [self._subtask_row(one) for one in self._detail.subtasks])
 
     def _subtask_row(self, one: Subtask) -> list[Span]:
-        unit = f" {one.unit}" if one.unit else ""
-        done = f"{one.items_complete:,}{unit}" if one.items_complete else ""
-        if one.items_total is not None:
-            done = f"{one.items_complete or 0}/{one.items_total}{unit}"
+        known = one.items_complete or one.items_total is not None
+        done = figures.counted(one.items_complete or 0, one.items_total, one.unit) if known else ""
         took = one.duration_s
         if took is None and one.started_at is not None:
             took = ((one.ended_at or self._now) - one.started_at).total_seconds()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from statustui.model.run import Run
 
 _WORDS = 1_000
+_HEAD = 4_096
 _OURS = re.compile(r"(?:^|/)statustui(?:$|/__main__\.py$)|^statustui(?:\.|$)")
 
 
@@ -242,12 +243,26 @@ def _log(pid: int, log: str | None) -> dict[str, Any]:
         path = os.path.abspath(log)
         about = _regular(path, "--log")
         return {"log_path": path, "log_inode": about.st_ino, "log_start": 0}
-    found = output_file(pid)
+    found = output_file(pid, _is_text)
     if found is None:
         return {}
     # What stood in it before the process began to append is another's, and nobody knows where that ends.
     start = found.size if found.mode == "a" else 0
     return {"log_path": found.path, "log_inode": found.ino, "log_start": start}
+
+
+def _is_text(path: str) -> bool:
+    """Is it a log, and not data that a program writes to its stdout (``gzip < a > a.gz``)?"""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return True
+    try:
+        return b"\0" not in os.read(fd, _HEAD)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
 
 
 def _chosen(path: str | None) -> dict[str, Any]:

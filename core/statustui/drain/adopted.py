@@ -131,6 +131,7 @@ class _Watched:
         self._said: dict[str, dict[str, Any]] = {}
         self._totals: dict[str, int | None] = {}
         self._next = 1
+        self._stands_for: list[Process] | None = None
         self._whole = False
         self._about: dict[str, Any] = {}
         self._last = 0
@@ -187,8 +188,7 @@ class _Watched:
             if key in self._open and self._totals.get(key) != reading.total:
                 self._totals[key] = reading.total
                 self._write("sub.info", n=self._open[key], total=reading.total)
-        mine = f"{self.root[0]}:{self.root[1]}:"
-        whole = len(found) == 1 and all(key.startswith(mine) and reading.whole for key, reading in found.items())
+        whole = len(found) == 1 and all(self._is_whole(key, reading) for key, reading in found.items())
         if not waiting:
             self._set_whole(whole and self._next == 2)
         entries = {key: self._entry(found[key]) for key in self._open.keys() & found.keys()}
@@ -197,6 +197,22 @@ class _Watched:
             subs = {str(self._open[key]): entry for key, entry in entries.items()}
             now = {"t": round(time.time(), 3), "m": round(time.monotonic(), 3)}
             self._slot.write({"off": self._last, **now, "runs": {self.run.run_id: {"subs": subs}}})
+
+    def _is_whole(self, key: str, reading: Reading) -> bool:
+        """All that there is to do: for the process itself, or for the one that it only stands for."""
+        process = key.removesuffix(f":{reading.key}")
+        return reading.whole and process in {f"{pid}:{start}" for pid, start in self._proxies()}
+
+    def _proxies(self) -> list[Process]:
+        """The root, and its child where the root only starts it (``timeout 1h sha512sum big.iso``)."""
+        children = [each for each in self.family if each != self.root]
+        if not children:
+            return [self.root]
+        if self._stands_for is None:
+            own, said = command_line.arguments(self.root[0]), command_line.arguments(children[0][0])
+            proxy = bool(said) and len(own) > len(said) and own[-len(said) :] == said
+            self._stands_for = [self.root, children[0]] if proxy else [self.root]
+        return self._stands_for
 
     def _wait_for(self, found: Mapping[str, Reading]) -> set[str]:
         """What a drainer before this one had begun is given time to be seen moving again."""

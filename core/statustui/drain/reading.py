@@ -162,9 +162,11 @@ class Watch:
 
     def _of_output(self, here: dict[_Key, OpenFile]) -> Reading | None:
         growing = [
-            key for key, file in here.items()
-            if ((file.mode == "w" and file.fd > 2) or self._chosen is not None) and self._seen[key].grown >= _GROWN
-        ]  # fmt: skip
+            key
+            for key, file in here.items()
+            if self._seen[key].grown >= _GROWN
+            and (self._chosen is not None or (file.mode == "w" and file.fd not in (0, 2)))
+        ]
         if self._out not in here:
             self._out = max(growing, key=lambda key: here[key].size, default=None)
         if self._out is None:

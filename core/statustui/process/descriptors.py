@@ -5,6 +5,7 @@ Only Linux tells positions (``/proc/<pid>/fdinfo``); elsewhere nothing is known 
 
 import os
 import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from statustui.process.identity import LINUX
@@ -61,8 +62,13 @@ def open_files(pid: int, most: int = MOST) -> list[OpenFile]:
     return found
 
 
-def output_file(pid: int) -> OpenFile | None:
-    """The regular file that stdout, else stderr, of a process goes to; None where there is none or it is deleted."""
+def output_file(pid: int, fits: Callable[[str], bool] = lambda path: True) -> OpenFile | None:
+    """The regular file that stdout, else stderr, of a process goes to; None where there is none or it is deleted.
+
+    Args:
+        pid: the process.
+        fits: a file for which it gives False is passed over.
+    """
     if not LINUX:
         return None
     for number in (1, 2):
@@ -74,7 +80,7 @@ def output_file(pid: int) -> OpenFile | None:
             told = _fdinfo(pid, str(number))
         except (OSError, ValueError):
             continue
-        if told is not None and told[1] & os.O_ACCMODE != os.O_RDONLY:
+        if told is not None and told[1] & os.O_ACCMODE != os.O_RDONLY and fits(path):
             return _file(number, path, about, *told)
     return None
 
