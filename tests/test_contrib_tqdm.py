@@ -245,6 +245,22 @@ def test_an_outer_bar_that_is_told_late_keeps_a_subtask_for_the_open_inner_one(e
     assert run.info["total"] == run.done == 4
 
 
+def test_subtasks_of_the_program_beside_nested_bars_count_too(env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        """
+        with run.subtask("before", total=2) as sub:
+            sub.advance(2)
+        for state in tqdm(["DE", "NY"], desc="states", mininterval=0):
+            for row in tqdm(range(4), desc=f"load {state}", leave=False): pass
+        with run.subtask("after", total=2) as sub:
+            sub.advance(2)
+        """,
+    )
+    assert run.info["total"] == run.done == 4
+
+
 def test_an_outer_bar_by_hand_is_known_by_the_second_inner_one(env: Path, state_dir: Path) -> None:
     run = record(
         env,

@@ -113,10 +113,11 @@ def _add(runs: dict[str, Recorded], spool: Path, journal: str, joined: bool) -> 
 def _apply(run: Recorded, record: dict[str, Any], joined: bool) -> None:
     kind = record["k"]
     if kind == "run.start":
-        run.start = record if not joined else {**record, **run.start}
+        run.start = {**run.start, **record} if record.get("wrapped") else {**record, **run.start} if joined else record
     elif kind == "run.end":
         assert joined or not run.end, "ended twice"
-        run.end = record if not joined else {**run.end, **record}
+        guest = joined and "exit_code" not in record  # a wrapper's end has it, or a signal
+        run.end = {**record, **run.end} if guest and "signal" not in record else {**run.end, **record}
     elif kind == "run.info":
         run.info.update(record)
     elif kind == "event":

@@ -170,11 +170,12 @@ def _watch() -> None:
 
 def look() -> None:
     """Bring all open bars up to date; called by the timer before progress is shown."""
-    if levels.opened and _guard.lock.acquire(False):
+    if _guard.lock.acquire(False):
         try:
             _end_late()
             for bar in tuple(levels.opened):
                 levels.look(bar)
+            levels.keep_total()
         finally:
             _guard.lock.release()
 

@@ -304,21 +304,26 @@ def _freeze(sub: Subtask) -> None:
 
 
 def _tell_total(ledger: _Ledger) -> None:
-    """Where items are subtasks it is known how many there will be, if nobody else begins any."""
+    """Where items are subtasks it is known how many there will be, as far as anybody can know now."""
     run = ledger.run
     session = run._session
     split = [one for one in opened if one.split and one.run is run]
-    if session is None or run._given.get("subtasks") is not None or not (split or ledger.told):
+    if session is None or run._foreign or run._given.get("subtasks") is not None or not (split or ledger.told):
         return
-    if any(sub.number > ledger.begun for sub in tuple(run._subs.values())):
-        return  # the program has subtasks of its own
-    leaves = ledger.begun - ledger.headings
+    # all that have begun, those of the program too: the counter tells its next number, and can not be asked otherwise
+    leaves = int(repr(run._numbers)[len("count(") : -1]) - 1 - ledger.headings
     for one in split:
         left = (one.now()[1] or 0) - one.seen - (one.leaf is not None)
         leaves += max(0, left)
     if leaves != ledger.told:
         ledger.told = leaves
         session.fact("run.info", run.run_id, total=leaves)
+
+
+def keep_total() -> None:
+    """Tell of subtasks that the program has begun itself since bars have told how many there will be."""
+    if _ledger is not None and _ledger.told is not None:
+        _tell_total(_ledger)
 
 
 def look(bar: Bar) -> None:
