@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -446,24 +445,6 @@ def test_hostile_text_reaches_no_terminal(inside: Cli, filled: Filled, text: str
             assert not set(output) & set("\u202e\ufeff\u2028")
 
 
-def test_colour_only_for_terminals(cli: Cli, filled: Filled) -> None:
-    assert "\x1b" not in cli("status").out
-    assert "\x1b[31m" in on_terminal("status")
-    assert "\x1b" not in on_terminal("status", "--no-color")
-    assert "\x1b" not in on_terminal("status", NO_COLOR="1")
-
-
-@pytest.mark.parametrize(("typed", "code", "asked"), [("n\n", 1, 0), ("\n", 1, 0), ("y\n", 0, 1)])
-def test_on_a_terminal_a_change_is_asked_about(filled: Filled, typed: str, code: int, asked: int) -> None:
-    written = on_terminal("cancel", "3", typed=typed, code=code)
-    assert "Cancel 1 run" in written
-    assert "End it? [y/N]" in written
-    with filled.open() as store:
-        from statustui.store import reads
-
-        assert len(reads.requests(store)) == asked
-
-
 @pytest.mark.pg
 def test_a_store_on_postgresql_reads_the_same(inside: Cli, pg_url: str) -> None:
     fill(pg_url)
@@ -478,51 +459,6 @@ def test_an_empty_postgresql_has_no_store_yet(inside: Cli, pg_url: str) -> None:
     assert answer.code == 0
     assert "No store yet" in answer.out
     refused(inside("runs", "--store", pg_url), 3, "no store yet")
-
-
-def on_terminal(*arguments: str, typed: str = "", code: int = 0, **environment: str) -> str:
-    """What a command writes to a terminal where *typed* is typed."""
-    main, side = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "statustui", *arguments],
-        stdin=side, stdout=side, stderr=side, env=os.environ | {"TERM": "xterm"} | environment,
-    )  # fmt: skip
-    os.close(side)
-    os.write(main, typed.encode())
-    written = b""
-    while True:
-        try:
-            data = os.read(main, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        written += data
-    os.close(main)
-    assert process.wait(30) == code
-    return written.decode()
-
-
-def test_ascii_where_the_terminal_has_no_utf8(cli: Cli, filled: Filled) -> None:
-    answer = cli("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert answer.code == 0
-    assert answer.out.isascii()
-    assert "#######....." in answer.out
-
-
-def test_a_reader_that_leaves_is_no_error(filled: Filled, env: Path) -> None:
-    for number in range(300):
-        filled.fail(f"{number:08x}", "T" * 100, "x" * 300)
-    filled.give()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "statustui", "runs", "-n", "400"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.wait(30) == 141
-    assert process.stderr.read() == b""
-    process.stderr.close()
 
 
 def test_times_can_be_said_in_many_ways() -> None:

@@ -1,0 +1,89 @@
+"""What the command line writes to a terminal, and what to a pipe."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.filled import Filled, fill
+
+
+@pytest.fixture
+def filled(env: Path, monkeypatch: pytest.MonkeyPatch) -> Filled:
+    """A store with some runs, which is the configured one."""
+    url = f"sqlite:///{env}/db/status.db"
+    monkeypatch.setenv("STATUSTUI_STORE", url)
+    return fill(url)
+
+
+def piped(*arguments: str, **environment: str) -> bytes:
+    """What a command writes to a pipe."""
+    command = [sys.executable, "-m", "statustui", *arguments]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, env=os.environ | environment, timeout=60, check=True
+    ).stdout
+
+
+def on_terminal(*arguments: str, typed: str = "", code: int = 0, **environment: str) -> str:
+    """What a command writes to a terminal where *typed* is typed."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "statustui", *arguments],
+        stdin=side, stdout=side, stderr=side, env=os.environ | {"TERM": "xterm"} | environment,
+    )  # fmt: skip
+    os.close(side)
+    os.write(main, typed.encode())
+    written = b""
+    while True:
+        try:
+            data = os.read(main, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        written += data
+    os.close(main)
+    assert process.wait(30) == code
+    return written.decode()
+
+
+def test_colour_only_for_terminals(filled: Filled) -> None:
+    assert "\x1b" not in piped("status").decode()
+    assert "\x1b[31m" in on_terminal("status")
+    assert "\x1b" not in on_terminal("status", "--no-color")
+    assert "\x1b" not in on_terminal("status", NO_COLOR="1")
+
+
+@pytest.mark.parametrize(("typed", "code", "asked"), [("n\n", 1, 0), ("\n", 1, 0), ("y\n", 0, 1)])
+def test_on_a_terminal_a_change_is_asked_about(filled: Filled, typed: str, code: int, asked: int) -> None:
+    written = on_terminal("cancel", "3", typed=typed, code=code)
+    assert "Cancel 1 run" in written
+    assert "End it? [y/N]" in written
+    with filled.open() as store:
+        from statustui.store import reads
+
+        assert len(reads.requests(store)) == asked
+
+
+def test_ascii_where_the_terminal_has_no_utf8(filled: Filled) -> None:
+    written = piped("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert written.isascii()
+    assert b"#######....." in written
+
+
+def test_a_reader_that_leaves_is_no_error(filled: Filled, env: Path) -> None:
+    for number in range(300):
+        filled.fail(f"{number:08x}", "T" * 100, "x" * 300)
+    filled.give()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "statustui", "runs", "-n", "400"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(30) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
