@@ -129,7 +129,8 @@ async def test_nothing_is_adopted_from_a_monitor_that_only_looks() -> None:
 @pytest.mark.parametrize(
     ("command", "work"),
     [
-        ("sha512sum big.iso", True), ("python3 load.py", True), ("/usr/bin/Rscript a.R", True), ("bash nightly.sh", True),
+        ("sha512sum big.iso", True), ("python3 load.py", True), ("/usr/bin/Rscript a.R", True),
+        ("bash nightly.sh", True),
         ("sh -c sleep", True), ("gzip -9 x", True), ("-bash", False), ("bash", False), ("/bin/zsh -l", False),
         ("vim a.py", False), ("sshd: etl@pts/3", False), ("tmux new", False), ("/lib/systemd/systemd --user", False),
         ("/opt/v/bin/python /opt/v/bin/statustui", False), ("python -m statustui.drain /x", False), ("less log", False),
