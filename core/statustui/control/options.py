@@ -22,7 +22,8 @@ Run CMD unchanged and record it: when it began, how it ended, its log, CPU and m
   --env-file FILE  add the variables of FILE (NAME=value lines) to its environment
   --store URL      record in this store
 
-`python -m statustui run script.py …` (or `-m MODULE …`) runs a script by that Python and sees the bars of tqdm and rich.
+`python -m statustui run script.py …` (or `-m MODULE …`) runs a script by that Python and sees tqdm's and rich's own
+numbers.
 
 The exit status is the command's own; 128+n after signal n, 127 not found, 126 not executable.
 
