@@ -15,7 +15,7 @@ from statustui.pipelines.reporting import Reporter, described
 from statustui.store import item_clock
 from statustui.store.apply import Batch, JournalBatch, apply
 
-_AT_ONCE = 2_000
+_AT_ONCE = 5_000
 
 
 class Bulk:
