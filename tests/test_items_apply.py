@@ -500,3 +500,16 @@ def test_any_interleaving_of_journals_gives_the_same_rows(
 
 
 _numbers = count()
+
+
+def test_two_additions_at_one_moment_decide_alike_whatever_came_before_them(store: Store) -> None:
+    later = Told(defined=False)
+    for name in ("one", "two"):
+        adds = Told(name=name)
+        adds.add("k", at=5, attributes={"a": 1})
+        adds.add("k", at=5, attributes={"a": 2})
+        skip = Told(later.journal, name=name, defined=False)
+        skip.skip_item("k", at=6)
+        for told in (adds, skip) if name == "one" else (Told(name=name), skip, adds):
+            told.give(store)
+        assert picture(store, name)["k"]["attributes"] == {"a": 2}

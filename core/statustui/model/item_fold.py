@@ -87,8 +87,9 @@ def _add(item: ItemState, record: Record, at: float, fact: str) -> None:
         except ValueError:
             item.say(at, "refused", message=f"add: {str(record['date'])[:40]!r} is no date; write it as 2025-01-31")
     first = item.fresh and not item.events
-    changed = _told(item, given, at)
+    # First: what was told before of the item is older than this fact only as long as this one has told nothing.
     item.touch(at)
+    changed = _told(item, given, at)
     if changed or first:
         said = json.dumps(values, ensure_ascii=False) if values else None
         item.say(at, "item.add", message=kind, detail=clean.text(said, _MESSAGE))
