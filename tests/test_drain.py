@@ -16,11 +16,17 @@ import pytest
 
 from statustui import config
 from statustui.drain import inline, lifecycle, place
+from statustui.drain.diary import Diary
+from statustui.drain.pump import Pump
+from statustui.drain.sink import Sink
 from statustui.journal.reader import list_journals
+from statustui.journal.writer import Writer
+from statustui.model.ids import new_id
 from statustui.model.status import RequestKind, RequestState, RunStatus
 from statustui.store import reads, requests
 from statustui.store.open import Store, open_store
 from support.processes import python, until
+from support.stores import HOST
 
 PROGRAM = """
 import os, sys, time, statustui
@@ -400,3 +406,24 @@ def test_a_record_that_the_store_refuses_is_put_aside_and_the_rest_applied(
         detail = reads.detail(store, reads.find(store, "job")[0].run_id)
     assert sorted(int(e.message or "") for e in detail.events if e.kind == "log") == [0, 1, 2, 3, 5, 6, 7, 8]
     assert detail.run.status is RunStatus.FINISHED
+
+
+def test_journals_that_always_have_news_take_turns(env: Path) -> None:
+    spool = str(env / "spool" / "m" / "1" / "s")
+    url = f"sqlite:///{env}/turns.db"
+    many = 300  # more than one batch takes
+    writers = [Writer(spool, store_url=url) for _ in range(many)]
+    for writer in writers:
+        writer.fact("run.start", new_id(), task="one of many")
+    diary = Diary(spool)
+    sink = Sink(url, diary)
+    pump = Pump(spool, sink, diary, HOST)
+    seen: set[str] = set()
+    pump.note(None)
+    assert pump.refresh()
+    for _ in range(3):  # nothing is acknowledged: all of them go on to have news
+        seen.update(one.tail.journal for one in pump._collect(True))
+    assert len(seen) == many
+    sink.close()
+    for writer in writers:
+        writer.close()

@@ -183,15 +183,13 @@ class Pump:
         """Read what is new, every journal in its turn, until a batch is full."""
         room = _BATCH_BYTES
         news: list[News] = []
-        waiting = [
-            tail
-            for tail in self.tails.active()
-            if (tail.lines_waiting or (progress and tail.waiting)) and not tail.newer
-        ]
-        # Another one first each time, so that a journal that never rests does not hold up the others.
-        self._turn += 1
-        at = self._turn % len(waiting) if waiting else 0
-        for tail in waiting[at:] + waiting[:at]:
+        # On from where the last batch was full, so that a journal that never rests does not hold up the others.
+        tails = self.tails.active()
+        at = self._turn % len(tails) if tails else 0
+        for place, tail in enumerate(tails[at:] + tails[:at], at + 1):
+            self._turn = place
+            if not (tail.lines_waiting or (progress and tail.waiting)) or tail.newer:
+                continue
             try:
                 one = tail.news(min(_JOURNAL_BYTES, room))
             except OSError as error:
