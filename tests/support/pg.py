@@ -1,6 +1,7 @@
 """A real PostgreSQL for the tests: the one that ``STATUSTUI_TEST_PG_URL`` names, else one from a Python wheel."""
 
 import os
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def server() -> Iterator[Server]:
             running = get_server(data / "d", cleanup_mode="delete")
         except Exception as error:  # whatever the wheel meets on this machine: the tests are skipped with it
             raise NoServer(f"PostgreSQL did not start: {error}") from error
+        watch = _watch(data)
         try:
             uri = running.get_uri()
             with psycopg.connect(uri, autocommit=True) as connection:
@@ -106,3 +108,10 @@ def server() -> Iterator[Server]:
             running.cleanup()
             with suppress(OSError):
                 data.rmdir()
+            watch.communicate()
+
+
+def _watch(data: Path) -> "subprocess.Popen[bytes]":
+    """A process that ends the server when this one dies without a word: kill -9 leaves none behind."""
+    wait = 'cat; pid=$(head -n 1 "$1/d/postmaster.pid" 2>/dev/null) && kill -INT "$pid" && sleep 2; rm -rf "$1"'
+    return subprocess.Popen(["/bin/sh", "-c", wait, "sh", str(data)], stdin=subprocess.PIPE, start_new_session=True)
