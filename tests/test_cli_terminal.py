@@ -1,5 +1,6 @@
 """What the command line writes to a terminal, and what to a pipe."""
 
+import json
 import os
 import pty
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from statustui.cli import figures, main
+from statustui.cli.group import COMMANDS
+from statustui.control import candidates
 from support.filled import Filled, fill
 
 
@@ -87,3 +91,40 @@ def test_a_reader_that_leaves_is_no_error(filled: Filled, env: Path) -> None:
     assert process.wait(30) == 141
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize("columns", [None, "80"])
+def test_a_command_of_thousands_of_characters_does_not_hide_the_other_processes(
+    columns: str | None, env: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(candidates, "LONG_S", 0.0)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    command = [sys.executable, "-c", "input()", "x" * 5000]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        try:
+            assert main(["adopt"]) == 0
+            (line,) = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == str(process.pid)]
+            assert main(["adopt", "--json"]) == 0
+            (one,) = [one for one in json.loads(capsys.readouterr().out)["processes"] if one["pid"] == process.pid]
+        finally:
+            process.kill()
+    assert line.endswith(("…", "~"))
+    assert len(line) <= (80 if columns else 260)
+    assert "x" * 5000 in one["command"]
+
+
+@pytest.mark.parametrize("unit", ["B", "bytes"])
+def test_what_is_counted_in_bytes_is_shown_as_sizes(unit: str) -> None:
+    assert figures.counted(1_584_332_800, 12_884_901_888, unit) == "1.5G/12G"
+    assert figures.counted(1_584_332_800, None, unit) == "1.5G"
+    assert figures.counted(1_584_332_800, None, "rows") == "1,584,332,800 rows"
+
+
+def test_the_help_names_each_command_once_under_what_a_person_wants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.index("Watch what runs:") < lines.index("Record a program:") < lines.index("Look after it, try it:")
+    words = [line.split() for line in lines]
+    for name, does in COMMANDS.items():
+        assert words.count([name, *does.split()]) == 1

@@ -363,6 +363,7 @@ def test_output_that_nobody_reads_for_a_while_does_not_hold_up_the_other() -> No
         (["Rscript", "--vanilla", "a/fit.R"], ("fit", "R")),
         (["bash", "-eu", "nightly_backup.sh"], ("nightly_backup.sh", "sh")),
         (["bash", "-lc", "true"], ("bash", "sh")),
+        (["bash", "/dev/fd/63", "x"], ("bash", "sh")),
         (["./x.py"], ("x", "python")),
     ],
 )

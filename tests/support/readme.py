@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from statustui.cli import calls
-from statustui.cli.group import COMMANDS, cli
+from statustui.cli.group import GROUPS, cli
 from statustui.control.options import HELP
 from statustui_tui import keys
 
@@ -25,14 +25,22 @@ def commands() -> str:
         "| `statustui` | Open the monitor. | `--read-only` |",
     ]
     with click.Context(cli, info_name="statustui") as context:
-        for name, does in COMMANDS.items():
-            command = cli.get_command(context, name)
-            assert command is not None
-            inner = click.Context(command, info_name=name, parent=context)
-            given = " ".join(p for p in command.collect_usage_pieces(inner) if p != "[OPTIONS]").replace("...", "…")
-            given = _GIVEN[name] if name in _GIVEN else given.replace("[RUN]", "RUN").replace("|", "\\|")
-            lines.append(f"| `{' '.join(filter(None, ('statustui', name, given)))}` | {does} | {_options(command)} |")
+        for title, group in GROUPS.items():
+            lines.append(f"| **{title}** | | |")
+            for name, does in group.items():
+                command = cli.get_command(context, name)
+                assert command is not None
+                usage = f"statustui {name} {_given(command, name, context)}".rstrip()
+                lines.append(f"| `{usage}` | {does} | {_options(command)} |")
     return "\n".join(lines)
+
+
+def _given(command: click.Command, name: str, context: click.Context) -> str:
+    if name in _GIVEN:
+        return _GIVEN[name]
+    pieces = command.collect_usage_pieces(click.Context(command, info_name=name, parent=context))
+    given = " ".join(piece for piece in pieces if piece != "[OPTIONS]")
+    return given.replace("...", "…").replace("[RUN]", "RUN").replace("|", "\\|")
 
 
 def _options(command: click.Command) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _WAIT_S = 10.0
 _OPEN = 10_000
+_COMMAND_CELLS = 160
+"""A command of thousands of characters is in --json; in a list it only hides the others."""
 
 
 @click.command(
@@ -129,7 +131,8 @@ def _list(session: Session) -> int:
         return OK
     session.out.table(
         [Column(title="PID", right=True), Column(title="RUNS", right=True), Column(title="CPU", right=True),
-         Column(title="MEM", right=True), Column(title="NAME", least=8), Column(title="COMMAND", least=12)],
+         Column(title="MEM", right=True), Column(title="NAME", least=8),
+         Column(title="COMMAND", least=12, most=_COMMAND_CELLS)],
         [
             [str(one.about.pid), figures.duration(one.about.age_s), f"{one.cpu_percent:.0f}%",
              figures.size(one.rss_bytes), one.name, one.command]

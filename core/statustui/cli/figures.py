@@ -95,16 +95,16 @@ def items(run: "Run") -> str:
         return ""
     if run.items_total is None:
         return counted(run.items_complete, None, run.unit)
-    return counted(run.items_complete, run.items_total, run.unit if run.unit == BYTES else None)
+    return counted(run.items_complete, run.items_total, run.unit if run.unit in BYTES else None)
 
 
-BYTES = "B"
-"""The unit of what is counted in bytes."""
+BYTES = frozenset({"B", "byte", "bytes"})
+"""The units of what is counted in bytes, as programs write them."""
 
 
 def counted(complete: int, total: int | None, unit: str | None) -> str:
     """``3/8 files``, ``1,200 rows``; what is counted in bytes as sizes: ``1.2G/20G``."""
-    if unit == BYTES:
+    if unit in BYTES:
         return size(complete) if total is None else f"{size(complete)}/{size(total)}"
     after = f" {unit}" if unit else ""
     return f"{complete:,}{after}" if total is None else f"{complete}/{total}{after}"

@@ -10,34 +10,49 @@ from statustui.cli.output import warn
 from statustui.cli.session import NO, OK, USAGE, Session, Stop, shared
 from statustui.errors import ConfigError, StatustuiError
 
-COMMANDS = {
-    "status": "What needs you, what runs, what failed.",
-    "runs": "List runs.",
-    "show": "Everything about one run.",
-    "tail": "Show or follow the log of a run.",
-    "wait": "Wait until runs have ended.",
-    "run": "Run a command and record it.",
-    "event": "Note an event in the story of a run.",
-    "progress": "Say how far a run is.",
-    "subtask": "Begin or end a subtask of a run.",
-    "adopt": "Track a process that already runs.",
-    "cancel": "End runs: TERM, then KILL.",
-    "retry": "Start runs again as new attempts.",
-    "ack": "Acknowledge bad ends, so that they leave 'needs you'.",
-    "mark": "Say that a run is lost.",
-    "pipelines": "List pipelines, and make a view of one for SQL.",
-    "items": "List items, and retry, reset or skip them.",
-    "item": "Everything about one item.",
-    "verify": "Compare items with the files on disk.",
-    "import": "Bring in what another system has recorded.",
-    "drain": "Bring journals into the store.",
-    "doctor": "Look for what is wrong with the set-up.",
-    "demo": "Start real work and watch it.",
-    "r-install": "Install the R package.",
-    "shell-init": "Print the functions for shell scripts.",
-    "completion": "Print the completion script of a shell.",
+GROUPS = {
+    "Watch what runs": {
+        "status": "What needs you, what runs, what failed.",
+        "runs": "List runs.",
+        "show": "Everything about one run.",
+        "tail": "Show or follow the log of a run.",
+        "wait": "Wait until runs have ended.",
+    },
+    "Change a run": {
+        "cancel": "End runs: TERM, then KILL.",
+        "retry": "Start runs again as new attempts.",
+        "ack": "Acknowledge bad ends, so that they leave 'needs you'.",
+        "mark": "Say that a run is lost.",
+    },
+    "Record a program": {
+        "run": "Run a command and record it.",
+        "adopt": "Track a process that already runs.",
+        "event": "Note an event in the story of a run.",
+        "progress": "Say how far a run is.",
+        "subtask": "Begin or end a subtask of a run.",
+        "shell-init": "Print the functions for shell scripts.",
+        "r-install": "Install the R package.",
+    },
+    "Items through steps": {
+        "pipelines": "List pipelines, and make a view of one for SQL.",
+        "items": "List items, and retry, reset or skip them.",
+        "item": "Everything about one item.",
+        "verify": "Compare items with the files on disk.",
+    },
+    "Bring in what ran before": {
+        "import": "Bring in logs, histories of runs, events of items.",
+    },
+    "Look after it, try it": {
+        "doctor": "Look for what is wrong with the set-up.",
+        "drain": "Bring journals into the store.",
+        "completion": "Print the completion script of a shell.",
+        "demo": "Start real work and watch it.",
+    },
 }
-"""Command → its line in the help; the file ``cli/<command>_command.py`` has it."""
+"""What a person wants → command → its line in the help; the file ``cli/<command>_command.py`` has the command."""
+
+COMMANDS = {name: line for commands in GROUPS.values() for name, line in commands.items()}
+"""Command → its line in the help."""
 
 _EPILOG = """\b
 Examples:
@@ -72,9 +87,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands, grouped by what a person wants, without importing any."""
+        # One width for all, so that the groups line up.
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, line in commands.items()])
 
 
 @click.group(

@@ -30,7 +30,7 @@ _COLUMNS = ("item", "step", "status", "at", "message", "detail", "task_id")
 
 @click.group(
     "import",
-    short_help="Bring in what another system has recorded.",
+    short_help="Bring in logs, histories of runs, events of items.",
     epilog="""\b
 Examples:
   statustui import logs /var/log/etl --dry-run
@@ -39,7 +39,7 @@ Examples:
 """,
 )
 def command() -> None:
-    """Bring in what another system has recorded."""
+    """Bring in logs, histories of runs, events of items."""
 
 
 command.add_command(csv_command)

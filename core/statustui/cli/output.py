@@ -30,6 +30,8 @@ class Column:
     """Align to the right."""
     least: int = 0
     """Cells that it may be narrowed to where the line is too long; 0 = never narrowed."""
+    most: int = 0
+    """Cells that it may take at most, on a pipe, too; 0 = as many as it needs."""
 
 
 class Output:
@@ -93,6 +95,7 @@ class Output:
         heads = [(column.title, "dim") for column in columns]
         lines = ([heads] if any(column.title for column in columns) else []) + cleaned
         widths = [max(cells(line[i][0]) for line in lines) if lines else 0 for i in range(len(columns))]
+        widths = [min(width, column.most or width) for width, column in zip(widths, columns, strict=True)]
         self._narrow(columns, widths, indent)
         for line in lines:
             parts: list[Span] = [" " * indent]

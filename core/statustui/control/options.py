@@ -159,6 +159,9 @@ class Command:
         """Absolute path of the script; None when there is none."""
 
 
+_DESCRIPTOR = re.compile(r"/dev/stdin|/dev/fd/\d+|/proc/(?:self|\d+)/fd/\d+")
+
+
 def describe(argv: list[str], cwd: str | None = None) -> Command:
     """Name a command by its script where an interpreter runs one, else by the program.
 
@@ -180,6 +183,8 @@ def describe(argv: list[str], cwd: str | None = None) -> Command:
                 next(words, None)
             elif word == "--":
                 continue
+            elif _DESCRIPTOR.fullmatch(word):  # bash <(curl …): its number is nobody's name
+                return Command(base, kind, None)
             elif not word.startswith(("-", "+")):
                 return Command(_task_of(os.path.basename(word) or base), kind, _absolute(word, cwd))
         return Command(base, kind, None)
