@@ -225,7 +225,7 @@ def test_the_migration_from_the_auctions_table(auctions: Pipeline, tmp_path: Pat
     (tmp_path / "data/properties/f1/documents/judgment.pdf").write_bytes(b"%PDF")
 
     def migrate(*, dry_run: bool = False) -> Any:
-        found = map(dict, database.execute("SELECT * FROM auctions"))
+        found = database.execute("SELECT * FROM auctions")  # rows of sqlite3, as they are
         rules: dict[str, str | Callable[[Mapping[str, Any]], object]] = {
             "auction_scraped": "scraped_at",
             "pdf_downloaded": "data/properties/{folio}/documents/*.pdf",

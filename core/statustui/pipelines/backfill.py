@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
@@ -16,12 +16,12 @@ from statustui.pipelines import values
 from statustui.pipelines.bulk import Bulk
 from statustui.pipelines.coordinating import Coordinator
 from statustui.pipelines.replay import moment
+from statustui.pipelines.rows import Row, mappings
 from statustui.pipelines.verify import files_of
 
 _AT_ONCE = 500
 _PROBLEMS = 100
 
-Row = Mapping[str, Any]
 Rule = str | Callable[[Row], object]
 """When a step is done: a column, a path with ``{column}`` in it, or a function of the row."""
 
@@ -62,7 +62,7 @@ class Backfilled:
 
 def backfill(
     coordinator: Coordinator,
-    rows: Iterable[Row],
+    rows: Iterable[Any],
     rules: Mapping[str, Rule],
     columns: Columns,
     *,
@@ -72,7 +72,8 @@ def backfill(
     """Complete the steps that existing rows and files show to be done; everything else stays as it is.
 
     Raises:
-        BadRule: a rule is for a step that is none.
+        BadRule: a rule is for a step that is none, or a column is not there.
+        BadRows: the rows have no names of columns.
         StoreUnavailable: the store can not be reached.
     """
     known: dict[str, Rule] = {}
@@ -83,9 +84,11 @@ def backfill(
         known[found.key] = rule
     order = {step.key: place for place, step in enumerate(coordinator.definition.steps)}
     known = dict(sorted(known.items(), key=lambda entry: order[entry[0]]))
-    told, source = Backfilled(dry_run=dry_run), iter(rows)
+    told, source = Backfilled(dry_run=dry_run), mappings(rows)
     with Bulk(coordinator.desk, coordinator.reporter) as bulk:
         while batch := list(islice(source, _AT_ONCE)):
+            if told.items == 0:
+                _check(batch, known, columns)
             usable = list(_usable(batch, columns, told))
             there = coordinator.items(key for key, _ in usable)
             for key, row in usable:
@@ -93,6 +96,16 @@ def backfill(
             if not dry_run:
                 bulk.flush()
     return told
+
+
+def _check(batch: Sequence[Row], rules: Mapping[str, Rule], columns: Columns) -> None:
+    """A column that no row has would silently leave its step (or kind, or date) empty."""
+    there = dict.fromkeys(str(name) for row in batch for name in row)
+    wanted = [name for name in (columns.key, columns.kind, columns.date, *columns.attributes) if name is not None]
+    wanted += [rule for rule in rules.values() if isinstance(rule, str) and "{" not in rule]
+    for name in wanted:
+        if name not in there:
+            raise BadRule(f"there is no column {name!r}; there are {', '.join(there)}")
 
 
 def _usable(batch: Iterable[Row], columns: Columns, told: Backfilled) -> Iterator[tuple[str, Row]]:

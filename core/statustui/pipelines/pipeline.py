@@ -341,7 +341,7 @@ class Pipeline:
 
     def backfill(
         self,
-        rows: Iterable[Mapping[str, Any]],
+        rows: Iterable[Any],
         rules: "Mapping[str, Rule]",
         *,
         key: str = "key",
@@ -354,7 +354,7 @@ class Pipeline:
         """Infer where items stand from existing rows and files. Running it again changes nothing.
 
         Args:
-            rows: of a table or a query, as mappings.
+            rows: of a table or a query: dicts, ``sqlite3.Row``, SQLAlchemy's rows, or a cursor.
             rules: by step, when it is done: the name of a column (done when it has a value; a time is when), a path
                 such as ``data/{folio}/*.pdf`` (done when there is one), or a function of the row that gives a time, a
                 truth value or None.
@@ -364,6 +364,10 @@ class Pipeline:
             attributes: columns to keep as attributes.
             root: directory that paths are relative to.
             dry_run: True only counts.
+
+        Raises:
+            BadRule: a rule is for a step that is none, or a column is not there; the message names it.
+            BadRows: the rows do not say how their columns are called.
         """
         from statustui.pipelines.backfill import Columns, backfill
 
@@ -372,7 +376,7 @@ class Pipeline:
 
     def import_events(
         self,
-        rows: Iterable[Mapping[str, Any]],
+        rows: Iterable[Any],
         *,
         columns: Mapping[str, str] | None = None,
         key: object = None,
@@ -381,7 +385,7 @@ class Pipeline:
         """Rebuild where items stand from the append-only log of another system. Running it again changes nothing.
 
         Args:
-            rows: lines of the log, as mappings.
+            rows: lines of the log: dicts, ``sqlite3.Row``, SQLAlchemy's rows, or a cursor.
             columns: which column is the ``item``, ``step``, ``status``, ``at``, ``message``, ``detail`` and
                 ``task_id``, where they have unusual names.
             key: this item only.
@@ -402,7 +406,7 @@ class Pipeline:
             source.close()
 
     def compare_events(
-        self, rows: Iterable[Mapping[str, Any]], *, columns: Mapping[str, str] | None = None, key: object = None
+        self, rows: Iterable[Any], *, columns: Mapping[str, str] | None = None, key: object = None
     ) -> "Imported":
         """List the steps that are missing, extra or different in the store, compared with a log; changes nothing."""
         from statustui.pipelines.importing import columns_of, verify_events

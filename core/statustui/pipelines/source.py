@@ -5,16 +5,15 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
 from statustui.errors import StatustuiError
+from statustui.pipelines.rows import Row, mappings
 
 _SQLITE = b"SQLite format 3\0"
-
-Row = Mapping[str, Any]
 
 
 class NoSource(StatustuiError):
@@ -74,8 +73,8 @@ class Table:
 class Rows:
     """Rows that a program has, or a file; kept in a temporary database, so that their number does not matter."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._rows = iter(rows)
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self._rows = mappings(rows)
         first = next(self._rows, None)
         if first is None:
             raise NoSource("there are no rows")
