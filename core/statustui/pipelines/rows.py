@@ -1,4 +1,4 @@
-"""Rows in the shapes that programs have them (of a driver, a cursor, dicts), seen as mappings from columns to values."""
+"""Rows in the shapes that programs have them (of a driver, a cursor, dicts), as mappings from columns to values."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
