@@ -1,27 +1,19 @@
-"""What the screens that show runs have in common: cancel, retry, acknowledge, log, copy, help."""
+"""What the screens that show runs have in common: cancel, retry, acknowledge, log, copy."""
 
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
-
-from textual.content import Content
-from textual.screen import Screen
+from typing import TYPE_CHECKING, Any
 
 from statustui.insight.needs import error_words
 from statustui.model.run import Run
 from statustui_tui import render
 from statustui_tui.screens import questions
 from statustui_tui.screens.dialogs import Dialog, EditCommand
-from statustui_tui.screens.parts.footer import KeyBar
-from statustui_tui.screens.parts.line import Line
+from statustui_tui.screens.parts.screen import StoreScreen
 
 if TYPE_CHECKING:
     from statustui.model.items import FailureGroup
     from statustui_tui.actions import Outcome, Plan
-    from statustui_tui.app import Monitor
-
-SAID_S = 5.0
-"""Seconds for which the answer to a key stays in the place of the footer."""
 
 
 def readable(text: str) -> str | None:
@@ -33,22 +25,8 @@ def readable(text: str) -> str | None:
     return None if words else "There is no command"
 
 
-class ActingScreen(Screen[None]):
+class ActingScreen(StoreScreen):
     """A screen on which something can be done to the runs that are selected."""
-
-    NAME = ""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._hush: Any = None
-        self._next: Any = None
-        self.up = False
-        """True while the parts of the screen are there to be written to."""
-
-    @property
-    def monitor(self) -> "Monitor":
-        """The application."""
-        return cast("Monitor", self.app)
 
     def selected(self) -> tuple[Run, ...]:
         """The runs that an action is done to."""
@@ -87,42 +65,6 @@ class ActingScreen(Screen[None]):
         if action in ("cancel", "cancel_now", "retry", "retry_edit", "acknowledge", "log", "copy"):
             return self.possible(action)
         return True
-
-    # Ages
-
-    def tick(self) -> None:
-        """Show the ages as of now."""
-
-    def pace(self, *, by_frame: bool) -> None:
-        """Wake up again in a second, or a little later after a frame: the next frame then comes first.
-
-        Drawing twice a second, once for the data and once for the ages, would cost twice.
-        """
-        if self._next is not None:
-            self._next.stop()
-        self._next = self.set_timer(1.3 if by_frame else 1.0, self._on_time)
-
-    def _on_time(self) -> None:
-        if self.up and self.is_current:
-            self.tick()
-        self.pace(by_frame=False)
-
-    # Saying
-
-    def say(self, text: str, style: str = "") -> None:
-        """Answer a key in the place of the footer for some seconds."""
-        line = self.query_one("#says", Line)
-        line.show(Content.assemble(" ", (render.clean(text), style)))
-        line.display = True
-        self.query_one(KeyBar).display = False
-        if self._hush is not None:
-            self._hush.stop()
-        self._hush = self.set_timer(SAID_S, self.hush)
-
-    def hush(self) -> None:
-        """Show the footer again."""
-        self.query_one("#says", Line).display = False
-        self.query_one(KeyBar).display = not self.has_class("-short")
 
     # Asking
 
@@ -230,22 +172,6 @@ class ActingScreen(Screen[None]):
         """Copy what is selected."""
         runs = self.selected()
         self.monitor.copy("\n".join(copied(run) for run in runs))
-
-    def action_help(self) -> None:
-        """Show the keys."""
-        self.monitor.open_help(self.NAME)
-
-    def action_palette(self) -> None:
-        """Find a run or an action by typing."""
-        self.app.action_command_palette()
-
-    def action_pause(self) -> None:
-        """Hold the screen still, or go on."""
-        self.monitor.toggle_pause()
-
-    def action_reload(self) -> None:
-        """Ask the store now."""
-        self.monitor.poller.reload()
 
 
 def newest_of_each(runs: Sequence[Run]) -> list[Run]:

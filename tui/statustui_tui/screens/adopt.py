@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Input
 
@@ -35,6 +34,7 @@ class AdoptScreen(ActingScreen):
     NAME = keys.ADOPT
     BINDINGS: ClassVar[list[Any]] = keys.bindings(keys.ADOPT)
     AUTO_FOCUS = "#adopt-filter"
+    SHORT = 7
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,20 +54,10 @@ class AdoptScreen(ActingScreen):
         """The list."""
         return self.query_one("#matrix", Table)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Look at the processes now, and again from time to time."""
-        self.up = True
         self.action_reload()
         self.set_interval(AGAIN_S, self._again)
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nothing can be shown any more."""
-        self.up = False
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self.redraw()
 
     def hold(self, held: bool) -> None:
         """Freeze the list."""
@@ -98,7 +88,7 @@ class AdoptScreen(ActingScreen):
         """Show the list."""
         if not self.up:
             return
-        self.query_one(KeyBar).display = self.size.height >= 7 and not self.query_one("#says").display
+        self.fit()
         shown, every = self.matching(), len(self.found or ())
         if self.found is None:
             said = "looking"

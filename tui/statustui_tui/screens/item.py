@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -12,7 +11,6 @@ from statustui.model.pipeline import Step
 from statustui.model.status import ItemStatus
 from statustui_tui import keys, render
 from statustui_tui.screens import item_page
-from statustui_tui.screens.header import Trouble, banner
 from statustui_tui.screens.items_acting import CHANGES, ItemsActingScreen
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line
@@ -39,7 +37,6 @@ class ItemScreen(ItemsActingScreen):
         self.detail: ItemDetail | None = None
         self.gone = False
         """True when the store has no such item."""
-        self.trouble: Trouble | None = None
         self._held = False
         self._asking = 0
 
@@ -65,20 +62,9 @@ class ItemScreen(ItemsActingScreen):
         """The page."""
         return self.query_one("#story", Sheet)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Ask for the item."""
-        self.up = True
-        self.pace(by_frame=False)
         self._read()
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nothing can be shown any more."""
-        self.up = False
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self.redraw()
 
     def on_screen_resume(self) -> None:
         """Ask again after another screen was in front."""
@@ -90,11 +76,6 @@ class ItemScreen(ItemsActingScreen):
         self.frame, self.trouble = frame, None
         if changed and self.up and self.is_current:
             self._read()
-
-    def lose(self, trouble: Trouble) -> None:
-        """Say that the store cannot be read."""
-        self.trouble = trouble
-        self.redraw()
 
     def hold(self, held: bool) -> None:
         """Keep all in its place while a dialog is open."""
@@ -125,14 +106,8 @@ class ItemScreen(ItemsActingScreen):
             return
         width, height = self.size.width, self.size.height
         ascii_only = self.monitor.ascii_only
-        short = height < 9
-        self.set_class(short, "-short")
-        if not self.query_one("#says").display:
-            self.query_one(KeyBar).display = not short
-        wrong = self.query_one("#banner", Line)
-        wrong.display = self.trouble is not None
-        if self.trouble is not None:
-            wrong.show(banner(self.monitor.aged(self.trouble), width))
+        self.fit()
+        self.show_banner()
         detail = self.detail
         if detail is None:
             said = "  is not there" if self.gone else "  …"
@@ -242,11 +217,3 @@ class ItemScreen(ItemsActingScreen):
             item = self.detail.item
             parts = [item.key, item.status.value, item.error_step or item.current_step or "", item.last_error or ""]
             self.monitor.copy("  ".join(render.clean(part) for part in parts if part))
-
-    def action_back(self) -> None:
-        """Back one level."""
-        self.monitor.go_back()
-
-    def action_leave(self) -> None:
-        """Back one level."""
-        self.monitor.go_back()

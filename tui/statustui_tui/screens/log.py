@@ -3,15 +3,14 @@
 import os
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 
 from statustui.insight.needs import error_words
 from statustui.model.run import Run, RunDetail
 from statustui_tui import keys, render
-from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.header import Trouble
+from statustui_tui.screens.one_run import OneRunScreen
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line, rule, spread
 from statustui_tui.screens.parts.sheet import Sheet
@@ -22,20 +21,18 @@ from statustui_tui.widgets.log_source import LogFile, LogRefused
 from statustui_tui.widgets.log_view import LogView
 
 
-class LogScreen(ActingScreen):
+class LogScreen(OneRunScreen):
     """Shows the log file of a run; where there is none, the last lines that the store keeps."""
 
     NAME = keys.LOG
     BINDINGS: ClassVar[list[Any]] = keys.bindings(keys.LOG)
 
     def __init__(self, run: Run) -> None:
-        super().__init__()
+        super().__init__(run.run_id)
         self.run = run
-        self.detail: RunDetail | None = None
         self.frame: Frame | None = None
         self.unreadable: str | None = None
         """Why the log that the run is said to have is not shown."""
-        self._generation = 0
 
     def compose(self) -> ComposeResult:
         """Heading, the log, the footer."""
@@ -86,39 +83,25 @@ class LogScreen(ActingScreen):
         found = self.query(LogView)
         return found.first() if found else None
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Give the keys to the log."""
-        self.up = True
-        self.pace(by_frame=False)
-        self._want()
-        self._shape()
+        self.want()
         (self.log_view or self.query_one(Sheet)).focus()
-
-    def on_unmount(self) -> None:
-        """Nobody needs the details any more."""
-        self.up = False
-        self.monitor.poller.want_detail(None)
 
     def on_screen_resume(self) -> None:
         """Ask again after another screen was in front."""
-        self._want()
+        self.want()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self._shape()
+    @property
+    def covered(self) -> bool:
+        """True while the log stands alone, too."""
+        return super().covered or self.has_class("-zoomed")
 
-    def _want(self) -> None:
-        self._generation = self.monitor.next_generation()
-        self.monitor.poller.want_detail(self.run.run_id, self._generation)
-
-    def _shape(self) -> None:
-        if not self.up:
-            return
-        short = self.size.height < 9
-        self.set_class(short, "-short")
-        if not self.query_one("#says").display:
-            self.query_one(KeyBar).display = not short
-        self._head()
+    def redraw(self) -> None:
+        """Show the heading as of now."""
+        if self.up:
+            self.fit()
+            self._head()
 
     def tick(self) -> None:
         """Show the time running."""
@@ -191,19 +174,14 @@ class LogScreen(ActingScreen):
             return False  # its letters
         if action == "attempt":
             by = parameters[0]
-            return isinstance(by, int) and self._attempt(by) is not None
+            return isinstance(by, int) and self.attempt(by) is not None
         if action in ("follow", "wrap", "next_error", "previous_error", "only", "search", "next_hit", "previous_hit"):
             return self.log_view is not None
         return super().check_action(action, parameters)
 
-    def _attempt(self, by: int) -> Run | None:
-        attempts = self.detail.attempts if self.detail is not None else ()
-        place = next((i for i, run in enumerate(attempts) if run.run_id == self.run.run_id), None)
-        return attempts[place + by] if place is not None and 0 <= place + by < len(attempts) else None
-
     def action_attempt(self, by: int) -> None:
         """The log of the attempt before or after this one."""
-        run = self._attempt(by)
+        run = self.attempt(by)
         if run is not None:
             self.app.switch_screen(LogScreen(run))
 
@@ -260,7 +238,7 @@ class LogScreen(ActingScreen):
         zoomed = not self.has_class("-zoomed")
         self.set_class(zoomed, "-zoomed")
         self.query_one("#head").display = not zoomed
-        self.query_one(KeyBar).display = not zoomed
+        self.fit()
 
     def action_back(self) -> None:
         """Back to where the log was opened."""
@@ -268,7 +246,3 @@ class LogScreen(ActingScreen):
             self.action_zoom()
         else:
             self.monitor.go_back()
-
-    def action_leave(self) -> None:
-        """Back to where the log was opened."""
-        self.monitor.go_back()

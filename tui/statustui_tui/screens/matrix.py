@@ -3,7 +3,6 @@
 from collections.abc import Hashable
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input
@@ -16,11 +15,11 @@ from statustui_tui.items_actions import Verb, Wish
 from statustui_tui.items_source import Items
 from statustui_tui.screens import items_view, matrix_window
 from statustui_tui.screens.dialogs import Choice, Menu
-from statustui_tui.screens.header import Trouble, banner
+from statustui_tui.screens.header import Trouble
 from statustui_tui.screens.items_acting import CHANGES, ItemsActingScreen
 from statustui_tui.screens.matrix_filter import HINT, ItemFilter, parse
 from statustui_tui.screens.matrix_window import Part, Query, Unread, Window
-from statustui_tui.screens.monitor import FilterLine
+from statustui_tui.screens.parts.filter_line import FilteredScreen, FilterLine
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line, rule, spread
 from statustui_tui.sources import Frame
@@ -39,7 +38,7 @@ TYPING_S = 0.2
 """Seconds without a key after which the store is asked."""
 
 
-class MatrixScreen(ItemsActingScreen):
+class MatrixScreen(FilteredScreen, ItemsActingScreen):
     """Item × step."""
 
     NAME = keys.MATRIX
@@ -50,7 +49,6 @@ class MatrixScreen(ItemsActingScreen):
         super().__init__()
         self.pipeline = pipeline
         self.frame = frame
-        self.trouble: Trouble | None = None
         self.everything = False
         """True: what is asked for is done to all that the filter matches."""
         self.fingerprint = fingerprint
@@ -102,21 +100,10 @@ class MatrixScreen(ItemsActingScreen):
 
     # Life
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Ask for the first items."""
-        self.up = True
-        self.pace(by_frame=False)
         self.table.set_model(self.window)
         self._reload()
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nothing can be shown any more."""
-        self.up = False
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self.redraw()
 
     def on_screen_resume(self) -> None:
         """Catch up after another screen was in front."""
@@ -135,8 +122,8 @@ class MatrixScreen(ItemsActingScreen):
 
     def lose(self, trouble: Trouble) -> None:
         """Say that the store cannot be read."""
-        self.trouble, self._asking = trouble, 0
-        self.redraw()
+        self._asking = 0
+        super().lose(trouble)
 
     def hold(self, held: bool) -> None:
         """Keep all in its place while a dialog is open."""
@@ -202,16 +189,9 @@ class MatrixScreen(ItemsActingScreen):
         """Show the items as of now."""
         if not self.up:
             return
-        width, height = self.size.width, self.size.height
-        short = height < 9
-        self.set_class(short, "-short")
-        if not self.query_one("#says").display and not self.query_one("#filter").display:
-            self.query_one(KeyBar).display = not short
-        wrong = self.query_one("#banner", Line)
-        wrong.display = self.trouble is not None
-        self.set_class(self.trouble is not None, "-stale")
-        if self.trouble is not None:
-            wrong.show(banner(self.monitor.aged(self.trouble), width))
+        width = self.size.width
+        short = self.fit()
+        self.show_banner()
         self.query_one("#head", Line).show(self._heading(width))
         title = self.query_one("#matrix-title", Line)
         title.display = not short
@@ -431,15 +411,11 @@ class MatrixScreen(ItemsActingScreen):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        line = self.query_one("#filter", Input)
-        line.value = self.filter.text
-        line.display = True
-        self.query_one(KeyBar).display = False
-        self.set_focus(line)
+        self.open_filter(self.filter.text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter when the typing rests."""
-        if self.query_one("#filter").display:
+        if self.filter_line.display:
             if self._later is not None:
                 self._later.stop()
             self._later = self.set_timer(TYPING_S, lambda: self._use(event.value))
@@ -463,13 +439,12 @@ class MatrixScreen(ItemsActingScreen):
         """From the filter to the list."""
         if self._later is not None:
             self._later.stop()
-        self.query_one("#filter").display = False
-        self.query_one(KeyBar).display = not self.has_class("-short")
+        self.close_filter()
         self.set_focus(self.table)
 
     def action_clear(self) -> None:
         """Clear one thing: the filter being typed, the choice, the marks, the filter; then back."""
-        if self.query_one("#filter").display:
+        if self.filter_line.display:
             self.action_list()
             self._set_filter(parse("", self.pipeline, self.steps(), self.fingerprint))
         elif self.everything:
@@ -486,7 +461,3 @@ class MatrixScreen(ItemsActingScreen):
         """Copy the keys of what is selected."""
         marks = self._marked() or [item.key for item in self.chosen()]
         self.monitor.copy("\n".join(render.clean(key) for key in marks))
-
-    def action_leave(self) -> None:
-        """Back one level."""
-        self.monitor.go_back()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input
@@ -16,8 +15,9 @@ from statustui_tui.screens import lists, needs, needs_items, running, view
 from statustui_tui.screens.acting import ActingScreen
 from statustui_tui.screens.dialogs import Choice, Menu
 from statustui_tui.screens.filtering import Filter, parse
-from statustui_tui.screens.header import Totals, Trouble, banner, empty_page, header, totals
+from statustui_tui.screens.header import Totals, Trouble, empty_page, header, totals
 from statustui_tui.screens.lately import Joined, ended_rows
+from statustui_tui.screens.parts.filter_line import FilteredScreen, FilterLine
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line, rule
 from statustui_tui.screens.parts.sheet import Sheet
@@ -33,13 +33,7 @@ STEP_S = 5.0
 """Seconds between two looks at the ages while nothing runs."""
 
 
-class FilterLine(Input):
-    """The line in which a filter is typed; arrows leave it for the list."""
-
-    BINDINGS: ClassVar[list[Any]] = [("escape", "screen.clear", "clear"), ("down", "screen.list", "list")]
-
-
-class MonitorScreen(ActingScreen):
+class MonitorScreen(FilteredScreen, ActingScreen):
     """Needs you, and Running."""
 
     NAME = keys.MONITOR
@@ -49,7 +43,6 @@ class MonitorScreen(ActingScreen):
     def __init__(self) -> None:
         super().__init__()
         self.frame: Frame | None = None
-        self.trouble: Trouble | None = None
         self.missing = False
         """True while there is no store yet."""
         self.filter = Filter()
@@ -101,22 +94,6 @@ class MonitorScreen(ActingScreen):
         # Not `has_focus`: that follows a moment later, and a key must never hit what the cursor has left.
         return next((one for one in self.tables if self.focused is one and one.display), self.running_table)
 
-    def on_mount(self) -> None:
-        """Show what is there, and keep the ages moving."""
-        self.up = True
-        self.pace(by_frame=False)
-        self._shape()
-        self.redraw()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self._shape()
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nothing can be shown any more."""
-        self.up = False
-
     def on_screen_resume(self) -> None:
         """Catch up after another screen was in front."""
         self.redraw()
@@ -150,20 +127,11 @@ class MonitorScreen(ActingScreen):
             return False
         return self.monitor.clock.monotonic() - self._drawn_at < STEP_S
 
-    def _shape(self) -> None:
-        """What there is room for."""
-        if not self.up:
-            return
-        height, width = self.size.height, self.size.width
-        self.set_class(height < 9, "-short")
-        self.set_class(width < 40, "-narrow")
-        if not self.query_one("#says").display:
-            self.query_one(KeyBar).display = height >= 9
-
     def redraw(self) -> None:
         """Show the frame as of now."""
         if not self.up:
             return
+        self.fit()
         monitor = self.monitor
         frame = self.frame
         self._drawn_at = monitor.clock.monotonic()
@@ -202,11 +170,7 @@ class MonitorScreen(ActingScreen):
         clock = monitor.clock.wall()
         line = header(monitor.who, monitor.store_name, self._marks_of, clock, width, remark, seconds=moves)
         self.query_one("#head", Line).show(line)
-        wrong = self.query_one("#banner", Line)
-        wrong.display = self.trouble is not None
-        self.set_class(self.trouble is not None, "-stale")
-        if self.trouble is not None:
-            wrong.show(banner(monitor.aged(self.trouble), width))
+        self.show_banner()
 
     def _show(self) -> None:
         frame, monitor = self.frame, self.monitor
@@ -329,7 +293,7 @@ class MonitorScreen(ActingScreen):
             return False  # it is being typed into
         if action == "clear":
             marked = self.running_table.marked or self.needs_table.marked
-            return bool(self.zoomed or marked or self.filter or self.mine or self.query_one("#filter").display)
+            return bool(self.zoomed or marked or self.filter or self.mine or self.filter_line.display)
         if action == "adopt":
             return not self.monitor.read_only
         if action in ("open", "mark", "mark_range"):
@@ -446,15 +410,11 @@ class MonitorScreen(ActingScreen):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        line = self.query_one("#filter", Input)
-        line.value = self.filter.text
-        line.display = True
-        self.query_one(KeyBar).display = False
-        self.set_focus(line)
+        self.open_filter(self.filter.text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
-        if self.query_one("#filter").display:
+        if self.filter_line.display:
             self.filter = parse(event.value)
             self.redraw()
 
@@ -464,13 +424,9 @@ class MonitorScreen(ActingScreen):
 
     def action_list(self) -> None:
         """From the filter to the list."""
-        self._close_filter()
+        self.close_filter()
         table = self.running_table if len(self._entries) or not self._needs else self.needs_table
         self.set_focus(table)
-
-    def _close_filter(self) -> None:
-        self.query_one("#filter").display = False
-        self.query_one(KeyBar).display = not self.has_class("-short")
 
     def action_next_hit(self) -> None:
         """The next match: with a filter, the next line."""
@@ -482,8 +438,7 @@ class MonitorScreen(ActingScreen):
 
     def action_clear(self) -> None:
         """Clear one thing: the filter being typed, the full screen, the marks, the filter, mine."""
-        line = self.query_one("#filter", Input)
-        if line.display:
+        if self.filter_line.display:
             self.filter = Filter()
             self.action_list()
         elif self.zoomed:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -13,7 +12,7 @@ from statustui_tui import keys, render
 from statustui_tui.items_source import Board
 from statustui_tui.screens import lists
 from statustui_tui.screens.acting import ActingScreen
-from statustui_tui.screens.header import Trouble, banner, header
+from statustui_tui.screens.header import header
 from statustui_tui.screens.items_view import StatusBar, counts, waiting, whole
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line, rule
@@ -54,7 +53,6 @@ class PipelinesScreen(ActingScreen):
     def __init__(self, frame: Frame | None) -> None:
         super().__init__()
         self.frame = frame
-        self.trouble: Trouble | None = None
         self._held = False
 
     def compose(self) -> ComposeResult:
@@ -70,20 +68,6 @@ class PipelinesScreen(ActingScreen):
         yield Line(id="says")
         yield KeyBar(ascii_only=ascii_only)
 
-    def on_mount(self) -> None:
-        """Show what is there."""
-        self.up = True
-        self.pace(by_frame=False)
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nothing can be shown any more."""
-        self.up = False
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self.redraw()
-
     def on_screen_resume(self) -> None:
         """Catch up after another screen was in front."""
         self.frame = self.monitor.frame or self.frame
@@ -92,11 +76,6 @@ class PipelinesScreen(ActingScreen):
     def feed(self, frame: Frame, *, changed: bool) -> None:
         """Take a new frame."""
         self.frame, self.trouble = frame, None
-        self.redraw()
-
-    def lose(self, trouble: Trouble) -> None:
-        """Say that the store cannot be read."""
-        self.trouble = trouble
         self.redraw()
 
     def tick(self) -> None:
@@ -136,20 +115,13 @@ class PipelinesScreen(ActingScreen):
         remark = f"PAUSED {render.age(monitor.paused_for())}" if monitor.paused else monitor.remark
         line = header(monitor.who, monitor.store_name, None, monitor.clock.wall(), width, remark)
         self.query_one("#head", Line).show(line)
-        wrong = self.query_one("#banner", Line)
-        wrong.display = self.trouble is not None
-        self.set_class(self.trouble is not None, "-stale")
-        if self.trouble is not None:
-            wrong.show(banner(monitor.aged(self.trouble), width))
+        self.show_banner()
 
     def redraw(self) -> None:
         """Show the figures."""
         if not self.up:
             return
-        short = self.size.height < 9
-        self.set_class(short, "-short")
-        if not self.query_one("#says").display:
-            self.query_one(KeyBar).display = not short
+        short = self.fit()
         self._head()
         board, ascii_only = self.board, self.monitor.ascii_only
         pipelines = self.tables[0]
@@ -240,14 +212,6 @@ class PipelinesScreen(ActingScreen):
             return
         step = self.tables[1].cursor_key if self.table is self.tables[1] else None
         self.monitor.open_matrix(one.pipeline, step=str(step) if step is not None else None)
-
-    def action_back(self) -> None:
-        """Back to the Monitor screen."""
-        self.monitor.go_back()
-
-    def action_leave(self) -> None:
-        """The same as back."""
-        self.monitor.go_back()
 
 
 _EMPTY = [

@@ -3,7 +3,6 @@
 import time
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -15,8 +14,7 @@ from statustui.insight.order import one_row_each
 from statustui.model.run import Run, RunDetail
 from statustui_tui import keys, render
 from statustui_tui.screens import run_facts, run_view, view
-from statustui_tui.screens.acting import ActingScreen
-from statustui_tui.screens.header import Trouble, banner
+from statustui_tui.screens.one_run import OneRunScreen
 from statustui_tui.screens.parts.footer import KeyBar
 from statustui_tui.screens.parts.line import Line
 from statustui_tui.screens.parts.sheet import Sheet
@@ -29,7 +27,7 @@ KEPT = 120
 """Samples of its own that the screen keeps."""
 
 
-class RunScreen(ActingScreen):
+class RunScreen(OneRunScreen):
     """Everything about one run."""
 
     NAME = keys.RUN
@@ -37,18 +35,14 @@ class RunScreen(ActingScreen):
     AUTO_FOCUS = "#left"
 
     def __init__(self, run_id: str, run: Run | None = None) -> None:
-        super().__init__()
-        self.run_id = run_id
+        super().__init__(run_id)
         self.run = run
         self.frame: Frame | None = None
-        self.detail: RunDetail | None = None
         self.processes: tuple[Process, ...] = ()
         self.output: tuple[str, ...] = ()
         """The end of its log, of a run that has no subtasks to show."""
         self._output_whole = False
-        self.trouble: Trouble | None = None
         self.zoomed = False
-        self._generation = 0
         self._history: list[tuple[float, float, int]] = []
         self._held = False
         self._drawn_at = float("-inf")
@@ -64,41 +58,15 @@ class RunScreen(ActingScreen):
         yield Line(id="says")
         yield KeyBar(ascii_only=self.monitor.ascii_only)
 
-    def on_mount(self) -> None:
-        """Ask for the details, and keep the times moving."""
-        self.up = True
+    def begin(self) -> None:
+        """Ask for the details."""
         self.query_one("#bars", Sheet).can_focus = False
-        self.pace(by_frame=False)
-        self._want()
-        self._shape()
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nobody needs the details any more."""
-        self.up = False
-        self.monitor.poller.want_detail(None)
+        self.want()
 
     def on_screen_resume(self) -> None:
         """Ask again after another screen was in front."""
-        self._want()
+        self.want()
         self.redraw()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self._shape()
-        self.redraw()
-
-    def _want(self) -> None:
-        self._generation = self.monitor.next_generation()
-        self.monitor.poller.want_detail(self.run_id, self._generation)
-
-    def _shape(self) -> None:
-        if not self.up:
-            return
-        short = self.size.height < 9
-        self.set_class(short, "-short")
-        if not self.query_one("#says").display:
-            self.query_one(KeyBar).display = not short
 
     def feed(self, frame: Frame, *, changed: bool) -> None:
         """Take a new frame: its samples, a cancel under way."""
@@ -134,11 +102,6 @@ class RunScreen(ActingScreen):
                 self.redraw()
 
         self.monitor.poller.ask(lambda _: last_lines(run, settings), show)
-
-    def lose(self, trouble: Trouble) -> None:
-        """Say that the store cannot be read."""
-        self.trouble = trouble
-        self.redraw()
 
     def tick(self) -> None:
         """Show the ages as of now."""
@@ -182,14 +145,14 @@ class RunScreen(ActingScreen):
 
     def redraw(self) -> None:
         """Show the run as of now."""
-        if not self.up or self._held or (self.monitor.paused and self._drawn_at > 0):
+        if not self.up:
+            return
+        self.fit()
+        if self._held or (self.monitor.paused and self._drawn_at > 0):
             return
         self._drawn_at = self.monitor.clock.monotonic()
         width, height = self.size.width, self.size.height
-        wrong = self.query_one("#banner", Line)
-        wrong.display = self.trouble is not None
-        if self.trouble is not None:
-            wrong.show(banner(self.monitor.aged(self.trouble), width))
+        self.show_banner()
         page = self.page()
         if page is None:
             name = render.clean(self.run.task) if self.run is not None else "the run"
@@ -227,27 +190,20 @@ class RunScreen(ActingScreen):
         """What works now."""
         if action == "attempt":
             by = parameters[0]
-            return isinstance(by, int) and self._attempt(by) is not None
+            return isinstance(by, int) and self.attempt(by) is not None
         if action == "items":
             return self.frame is not None and bool(self.frame.board.pipelines)
         if action == "other_list":
             return self.up and self.query_one("#right").display
         return super().check_action(action, parameters)
 
-    def _attempt(self, by: int) -> Run | None:
-        attempts = self.detail.attempts if self.detail is not None else ()
-        place = next((i for i, run in enumerate(attempts) if run.run_id == self.run_id), None)
-        if place is None or not 0 <= place + by < len(attempts):
-            return None
-        return attempts[place + by]
-
     def action_attempt(self, by: int) -> None:
         """The attempt before or after this one."""
-        run = self._attempt(by)
+        run = self.attempt(by)
         if run is not None:
             self.run_id, self.run, self.detail, self.processes, self._history = run.run_id, run, None, (), []
             self.output, self._output_whole = (), False
-            self._want()
+            self.want()
             self.redraw()
 
     def action_move(self, how: str) -> None:
@@ -271,7 +227,3 @@ class RunScreen(ActingScreen):
             self.action_zoom()
         else:
             self.monitor.go_back()
-
-    def action_leave(self) -> None:
-        """Back to the list."""
-        self.monitor.go_back()

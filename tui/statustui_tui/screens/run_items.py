@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -56,19 +55,9 @@ class RunItemsScreen(ActingScreen):
         """The list."""
         return self.query_one("#matrix", Table)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Ask for the items."""
-        self.up = True
         self._read()
-        self.redraw()
-
-    def on_unmount(self) -> None:
-        """Nothing can be shown any more."""
-        self.up = False
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Shed what has no room."""
-        self.redraw()
 
     def feed(self, frame: Frame, *, changed: bool) -> None:
         """Read the items anew."""
@@ -92,7 +81,7 @@ class RunItemsScreen(ActingScreen):
         """Show the list."""
         if not self.up:
             return
-        self.query_one(KeyBar).display = self.size.height >= 9 and not self.query_one("#says").display
+        self.fit()
         found = self.found
         n = len(found) if found is not None else 0
         if found is None:
@@ -140,11 +129,3 @@ class RunItemsScreen(ActingScreen):
             if (item.pipeline, item.key, step) == self.table.cursor_key:
                 self.monitor.open_item(item.pipeline, item.key)
                 return
-
-    def action_back(self) -> None:
-        """Back to the run."""
-        self.monitor.go_back()
-
-    def action_leave(self) -> None:
-        """Back to the run."""
-        self.monitor.go_back()
