@@ -11,6 +11,9 @@
   .st$filled <- 0
   .st$error <- NULL
   .st$interrupted <- FALSE
+  .st$guarded <- list()
+  .st$floor <- 0L
+  .st$sourced <- NULL
 }
 
 .st$tried <- FALSE
@@ -18,11 +21,12 @@
 .st$hooked <- FALSE
 .reset()
 
-# One warning a session: more would bury what the script has to say.
+# One warning a session: more would bury what the script has to say. As text only: options(warn = 2), or a handler of
+# the script, would turn a warning of R's into its end.
 .warn_once <- function(text) {
   if (!.st$warned) {
     .st$warned <- TRUE
-    warning("statustui: ", text, call. = FALSE, immediate. = TRUE)
+    cat("Warning: statustui: ", text, "\n", sep = "", file = stderr())
   }
 }
 
@@ -71,14 +75,68 @@
   con <- .st$con
   if (is.null(con)) return(invisible(FALSE))
   now <- as.numeric(Sys.time())
-  line <- paste0(
-    "\n{\"k\":\"", kind, "\",\"t\":", sprintf("%.4f", now), ",\"m\":", sprintf("%.4f", now - .st$offset),
-    if (!is.null(run)) paste0(",\"run\":\"", run, "\""), fields, "}\n"
-  )
-  # A full disk gives neither an error nor a warning here; other errors are taken by .quiet() around all of this.
+  head <- paste0("\",\"t\":", sprintf("%.4f", now), ",\"m\":", sprintf("%.4f", now - .st$offset))
+  if (now - .st$checked >= 1 || kind == "run.end") .check(now)
+  if (.st$bytes > .st$limit && kind != "run.end") {
+    .st$dropped <- .st$dropped + 1
+    .st$lost <- .st$lost + 1
+    # Told now and then: the script may be killed.
+    if (!.st$lost %in% c(1, 10, 100) && .st$lost %% 1000 != 0) return(invisible(FALSE))
+  }
+  if (.st$dropped > 0) {
+    .add(con, paste0("\n{\"k\":\"dropped", head, ",\"facts\":", sprintf("%.0f", .st$dropped), ",\"progress\":0}\n"))
+    .st$told <- .st$dropped
+    .st$dropped <- 0
+    if (.st$bytes > .st$limit && kind != "run.end") return(invisible(FALSE))
+  }
+  .add(con, paste0("\n{\"k\":\"", kind, head, if (!is.null(run)) paste0(",\"run\":\"", run, "\""), fields, "}\n"))
+  if (kind == "run.end") .check(now)
+  invisible(TRUE)
+}
+
+.add <- function(con, line) {
   writeLines(line, con, sep = "", useBytes = TRUE)
   flush(con)
-  invisible(TRUE)
+  .st$bytes <- .st$bytes + nchar(line, "bytes")
+  .st$since <- .st$since + 1
+}
+
+# A full disk gives neither an error nor a warning: the size of the file tells what has not arrived. What R still keeps
+# of it is let go, and said to be dropped when there is room again. Only what the drainer has not applied counts for
+# the limit.
+.check <- function(now) {
+  .st$checked <- now
+  size <- file.size(.st$file)
+  if (is.na(size)) return(invisible())
+  if (size < .st$bytes) {
+    .st$dropped <- .st$dropped + .st$since + .st$told
+    .st$con <- tryCatch({
+      suppressWarnings(close(.st$con))
+      file(.st$file, "ab")
+    }, error = function(e) NULL, warning = function(w) NULL)
+    .st$bytes <- file.size(.st$file)
+  }
+  .st$since <- .st$told <- 0
+  if (.st$bytes > .st$limit) {
+    applied <- tryCatch(
+      as.numeric(readLines(sub("\\.0\\.jsonl$", ".ack", .st$file), n = 1L, warn = FALSE)),
+      error = function(e) NA, warning = function(w) NA
+    )
+    if (length(applied) == 1L && !is.na(applied)) .st$limit <- min(applied + .most, 4e9)
+  }
+}
+
+.most <- 60e6
+
+.open_journal <- function(path) {
+  con <- tryCatch(file(path, "ab"), error = function(e) NULL, warning = function(w) NULL)
+  .st$con <- con
+  .st$file <- path
+  .st$bytes <- c(file.size(path)[!is.na(file.size(path))], 0)[[1L]]
+  .st$limit <- .most
+  .st$dropped <- .st$lost <- .st$since <- .st$told <- 0
+  .st$checked <- as.numeric(Sys.time())
+  !is.null(con)
 }
 
 # The journal of this process, begun by the program. A forked worker gets one of its own.
@@ -92,10 +150,13 @@
 
 .begin_run <- function(task, stage, total) {
   if (.st$tried) return(FALSE)
+  from <- .source()
+  script <- .script()
+  if (!nzchar(script) && !is.null(from)) script <- normalizePath(from, mustWork = FALSE)
   told <- tryCatch({
     program <- .program()
     if (!length(program)) stop("the program 'statustui' was not found")
-    arguments <- c(program[-1L], "r-begin", Sys.getpid(), .script(), task, stage, total)
+    arguments <- c(program[-1L], "r-begin", Sys.getpid(), script, task, stage, total)
     said <- suppressWarnings(system2(program[[1L]], shQuote(arguments), stdout = TRUE, stderr = TRUE))
     status <- attr(said, "status")
     if (!is.null(status) && status != 0L)
@@ -111,15 +172,14 @@
     .st$tried <- TRUE
     return(FALSE)
   }
-  con <- tryCatch(file(values[["file"]], "ab"), error = function(e) NULL, warning = function(w) NULL)
-  if (is.null(con)) {
+  .reset()
+  if (!.open_journal(values[["file"]])) {
     .st$tried <- TRUE
     return(FALSE)
   }
-  .reset()
-  .st$con <- con
   .st$run <- values[["run"]]
-  .st$file <- values[["file"]]
+  .st$cells <- NULL
+  if (!is.null(from) && interactive()) .st$sourced <- from
   .st$spool <- values[["spool"]]
   .st$writer <- values[["writer"]]
   .st$pid <- Sys.getpid()
@@ -146,6 +206,9 @@
   }
   .st$pid <- Sys.getpid()
   .st$late <- NULL
+  .st$outer <- NULL
+  # What the program has open is its own to end.
+  .st$floor <- length(.st$open)
   .st$cells <- list()
   .st$number <- ((Sys.getpid() * 7919 + floor(as.numeric(Sys.time()))) %% 2097151) * 1024 + 1024
   digits <- c(0:9, letters[1:6])
@@ -166,12 +229,7 @@
   path <- file.path(.st$spool, paste0(id, ".0.jsonl"))
   old <- Sys.umask("077")
   on.exit(Sys.umask(old))
-  .st$con <- tryCatch({
-    con <- file(path, "ab")
-    writeLines(paste0("\n", writer, "\n"), con, sep = "", useBytes = TRUE)
-    flush(con)
-    con
-  }, error = function(e) NULL, warning = function(w) NULL)
+  if (.open_journal(path)) .quiet(.add(.st$con, paste0("\n", writer, "\n")))
   counts <- file.path(.st$spool, paste0(id, ".counts"))
   .st$counts <- tryCatch({
     con <- file(counts, "w+b")
@@ -222,4 +280,13 @@
   at <- match("-f", words)
   if (!is.na(at) && at < length(words)) return(normalizePath(words[[at + 1L]], mustWork = FALSE))
   ""
+}
+
+# The file that source() reads, where this is called from one.
+.source <- function() {
+  for (i in seq_len(sys.nframe())) if (identical(sys.function(i), base::source)) {
+    file <- get0("ofile", envir = sys.frame(i), inherits = FALSE)
+    if (is.character(file) && length(file) == 1L) return(file)
+  }
+  NULL
 }

@@ -1,7 +1,7 @@
 .say <- function(text) cat(strftime(Sys.time(), "[%H:%M:%S] "), text, "\n", sep = "")
 
 # {name} in a text, from where it was called. What can not be evaluated stays as it is.
-.filled <- function(text, where) {
+.filled <- function(text, where, only_names = FALSE) {
   text <- tryCatch(paste(as.character(text), collapse = " "), error = function(e) "")
   if (length(text) != 1L || !grepl("{", text, fixed = TRUE)) return(text)
   found <- gregexpr("\\{\\{|\\}\\}|\\{[^{}]+\\}", text)[[1L]]
@@ -12,11 +12,38 @@
     if (part == "{{") return("{")
     if (part == "}}") return("}")
     tryCatch({
-      value <- eval(str2lang(substr(part, 2L, nchar(part) - 1L)), where)
-      paste(if (is.character(value)) value else format(value, trim = TRUE), collapse = ", ")
+      what <- str2lang(substr(part, 2L, nchar(part) - 1L))
+      if (only_names && !.harmless(what, where)) return(part)
+      .shown(eval(what, where))
     }, error = function(e) part)
   }, "", USE.NAMES = FALSE)
   paste0(c(rbind(between, c(parts, ""))), collapse = "")
+}
+
+# Functions without an effect. Others are not called for a text that a function of the script evaluates itself: it
+# would be done twice.
+.pure <- c("+", "-", "*", "/", "^", "%%", "%/%", "(", "$", "[", "[[", ":", "==", "!=", "<", ">", "<=", ">=", "!", "&",
+           "|", "c", "length", "nrow", "ncol", "names", "round", "signif", "floor", "ceiling", "abs", "sum", "min", "max",
+           "mean", "nchar", "paste", "paste0", "sprintf", "format", "formatC", "prettyNum", "toupper", "tolower", "trimws",
+           "basename", "dirname", "substr", "sub", "gsub", "seq_along", "seq_len", "rev", "unique", "sort", "head", "tail",
+           "as.character", "as.integer", "as.numeric", "is.null", "if", "Sys.Date", "Sys.time", "date")
+
+.harmless <- function(what, where) {
+  if (!is.call(what)) return(TRUE)
+  called <- setdiff(all.names(what), all.names(what, functions = FALSE))
+  all(called %in% .pure) && all(vapply(called, function(name) {
+    f <- get0(name, envir = where, mode = "function")
+    is.primitive(f) || (!is.null(f) && environmentName(environment(f)) %in% c("base", "utils"))
+  }, NA))
+}
+
+.shown <- function(value) {
+  if (is.function(value)) return("<function>")
+  if (is.null(value)) return("")
+  if (is.environment(value) || (is.list(value) && !inherits(value, "POSIXlt"))) return(paste0("<", class(value)[[1L]], ">"))
+  some <- utils::head(value, 20L)
+  text <- paste(if (is.character(some)) some else format(some, trim = TRUE), collapse = ", ")
+  if (length(value) > 20L) paste0(text, ", ...") else text
 }
 
 # Whatever goes wrong in recording stays here.
@@ -57,39 +84,67 @@
 
 .top <- function() if (length(.st$open)) .st$open[[length(.st$open)]] else NULL
 
-# Subtasks whose calling function has returned were left without gexit(): an error that was caught, a return().
-.close_left <- function() {
-  while (!is.null(top <- .top())) {
-    if (identical(top$frame, globalenv()) || any(vapply(sys.frames(), identical, NA, top$frame))) break
-    .end_sub("completed")
-  }
+# The calling function of a subtask returned without gexit(), or failed: told by on.exit() in its frame.
+.guard <- function(frame) {
+  for (known in .st$guarded) if (identical(known, frame)) return(invisible())
+  .quiet({
+    do.call(base::on.exit, list(as.call(list(.left, frame)), TRUE), envir = frame)
+    .st$guarded[[length(.st$guarded) + 1L]] <- frame
+  })
 }
 
+.none <- new.env()
+
+.left <- function(frame) {
+  failed <- identical(returnValue(.none), .none)
+  .quiet({
+    .st$guarded <- Filter(function(known) !identical(known, frame), .st$guarded)
+    if (identical(.st$pid, Sys.getpid())) {
+      theirs <- which(vapply(.st$open, function(one) identical(one$frame, frame), NA))
+      if (length(theirs)) while (length(.st$open) >= theirs[[1L]] && .end_sub(if (failed) "failed" else "completed")) NULL
+    }
+  })
+}
+
+# The same where the function has replaced what on.exit() held.
+.close_left <- function() {
+  frames <- sys.frames()
+  while (!is.null(top <- .top())) {
+    if (identical(top$frame, globalenv()) || any(vapply(frames, identical, NA, top$frame))) break
+    if (!.end_sub("completed")) break
+  }
+  if (length(.st$guarded))
+    .st$guarded <- Filter(function(known) any(vapply(frames, identical, NA, known)), .st$guarded)
+}
+
+# FALSE where nothing is open that may be ended here.
 .end_sub <- function(status, message = NULL) {
   top <- .top()
-  if (is.null(top)) return(invisible())
+  if (is.null(top) || length(.st$open) <= .st$floor) return(invisible(FALSE))
   .flush()
   .st$open[[length(.st$open)]] <- NULL
   .put("sub.end", paste0(
     ",\"n\":", top$n, ",\"status\":\"", status, "\"",
     if (!is.null(message)) paste0(",\"message\":\"", .json(message), "\"")
   ))
+  invisible(TRUE)
 }
 
-.enter <- function(name, frame, inside = TRUE, total = NULL) {
+.enter <- function(name, frame, inside = TRUE, total = NULL, guard = FALSE) {
   if (!.begin()) return(invisible())
   .flush()
   .close_left()
   if (!inside && length(.st$open)) .end_sub("completed")
   up <- .top()
   .st$number <- .st$number + 1
+  n <- sprintf("%.0f", .st$number)
   .put("sub.start", paste0(
-    ",\"n\":", format(.st$number, scientific = FALSE), ",\"name\":\"", .json(name), "\"",
+    ",\"n\":", n, ",\"name\":\"", .json(name), "\"",
     if (!is.null(up)) paste0(",\"parent\":", up$n),
     if (!is.null(total)) paste0(",\"total\":", .number(total))
   ))
-  .st$open[[length(.st$open) + 1L]] <-
-    list(n = format(.st$number, scientific = FALSE), name = name, frame = frame, done = 0)
+  .st$open[[length(.st$open) + 1L]] <- list(n = n, name = name, frame = frame, done = 0)
+  if (guard && !identical(frame, globalenv())) .guard(frame)
 }
 
 .end_run <- function(status, fields = "") {
@@ -97,13 +152,38 @@
   .flush()
   # At the end of the script the run's own end closes them, as that turns out to be.
   if (status == "finished" && !grepl("provisional", fields, fixed = TRUE))
-    while (length(.st$open)) .end_sub("completed")
+    while (.end_sub("completed")) NULL
   .put("run.end", paste0(",\"status\":\"", status, "\"", fields))
-  .st$run <- NULL
-  .st$open <- list()
+  .st$run <- .st$sourced <- NULL
+  .st$open <- .st$guarded <- list()
   tryCatch(close(.st$con), error = function(e) NULL)
   .st$con <- NULL
-  Sys.unsetenv(c("STATUSTUI_R", "STATUSTUI_CONTEXT", "STATUSTUI_OWNER", "STATUSTUI_SUBTASK"))
+  Sys.unsetenv(.variables)
+}
+
+.variables <- c("STATUSTUI_R", "STATUSTUI_CONTEXT", "STATUSTUI_OWNER", "STATUSTUI_SUBTASK")
+
+# A run within a run: what is known of the outer one, kept while the inner one is recorded.
+.suspend <- function() {
+  if (is.null(.st$run) || !identical(.st$pid, Sys.getpid()) || !is.null(.st$cells)) return(NULL)
+  .flush()
+  kept <- as.list(.st, all.names = TRUE)[c(
+    "run", "open", "number", "con", "file", "spool", "writer", "offset", "guarded", "floor", "sourced", "outer",
+    "bytes", "limit", "dropped", "lost", "since", "told", "checked", "error", "interrupted"
+  )]
+  kept$variables <- Sys.getenv(.variables, unset = NA)
+  .st$outer <- kept
+  .st$run <- .st$con <- NULL
+  kept
+}
+
+.resume <- function(kept) {
+  variables <- kept$variables
+  kept$variables <- NULL
+  for (name in setdiff(names(kept), c("error", "interrupted", NA))) assign(name, kept[[name]], envir = .st)
+  for (name in c("sourced", "outer")) if (is.null(kept[[name]])) .st[[name]] <- NULL
+  set <- variables[!is.na(variables)]
+  if (length(set)) do.call(Sys.setenv, as.list(set))
 }
 
 .error_fields <- function(type, message, detail = NULL) {
@@ -226,51 +306,92 @@ track_error <- function(error_msg, error_detail = NULL, error_message = error_ms
 }
 
 with_tracking <- function(expr, name = NULL, total = NULL, stage = NULL) {
+  .hook()
+  outer <- .quiet(.suspend())
   track_init(name, total, stage)
-  done <- FALSE
-  on.exit(if (!done) .quiet(
-    if (!is.null(.st$error)) .end_run("failed", .st$error)
-    else if (.st$interrupted) .end_run("cancelled")
-    else .end_run("failed", .error_fields("Error", "the block was left early"))
-  ))
-  value <- withCallingHandlers(
+  run <- .st$run
+  ended <- "finished"
+  fields <- ""
+  # return(), break and next that leave the block are ends like any other.
+  on.exit(.quiet({
+    if (!is.null(run) && identical(.st$run, run)) .end_run(ended, fields)
+    if (!is.null(outer)) .resume(outer)
+  }))
+  value <- withVisible(withCallingHandlers(
     expr,
-    error = function(e) .quiet(.st$error <- .condition_fields(e, sys.calls())),
-    interrupt = function(i) .st$interrupted <- TRUE
-  )
-  done <- TRUE
-  .quiet(.end_run("finished"))
-  value
+    error = function(e) {
+      ended <<- "failed"
+      .quiet(fields <<- .condition_fields(e, sys.calls()))
+    },
+    interrupt = function(i) ended <<- "cancelled"
+  ))
+  ended <- "finished"
+  fields <- ""
+  if (value$visible) value$value else invisible(value$value)
 }
 
 track_along <- function(x, f, ..., name = "items", cores = 1L, cl = NULL) {
   .hook()
+  f <- match.fun(f)
   .quiet(.enter(name, environment(), total = length(x)))
+  # NULL where nothing is recorded.
   top <- .top()
-  number <- top$n
-  done <- FALSE
-  on.exit(.quiet(if (identical(.top()$n, number)) .end_sub(if (done) "completed" else "failed")))
-  if (!is.null(cl)) {
-    context <- Sys.getenv("STATUSTUI_R")
-    value <- parLapply(cl, x, function(item, .f, .context, .number, ...) {
-      Sys.setenv(STATUSTUI_R = .context)
-      result <- .f(item, ...)
-      if (requireNamespace("statustui", quietly = TRUE)) statustui::track_advance(1, .number)
-      result
-    }, f, context, number, ...)
-  } else if (cores > 1L) {
-    value <- mclapply(x, function(item) {
-      result <- f(item, ...)
-      track_advance(1, number)
-      result
-    }, mc.cores = cores)
-  } else {
-    value <- lapply(x, function(item) {
-      result <- f(item, ...)
-      track_advance()
-      result
-    })
+  number <- if (!is.null(top) && identical(top$frame, environment())) top$n
+  ended <- "completed"
+  why <- NULL
+  # What f left open by a jump is closed with it.
+  on.exit(.quiet(if (!is.null(number)) {
+    own <- which(vapply(.st$open, function(one) identical(one$n, number), NA))
+    if (length(own)) {
+      while (length(.st$open) > own[[1L]] && .end_sub(ended)) NULL
+      .end_sub(ended, why)
+    }
+  }))
+  value <- withCallingHandlers(
+    .along(x, f, ..., .number = number, .cores = cores, .cl = cl),
+    error = function(e) ended <<- "failed",
+    interrupt = function(i) ended <<- "cancelled"
+  )
+  ended <- "completed"
+  missed <- if (is.null(cl) && cores > 1L) .missed(value)
+  if (length(missed)) {
+    ended <- "failed"
+    why <- paste(length(missed), "of", length(x), "items failed")
   }
-  done <- TRUE
   value
+}
+
+# Items of mclapply that gave an error; of a worker that was killed nothing tells but that f has never to give NULL.
+.missed <- function(value) which(vapply(value, function(one) inherits(one, "try-error"), NA))
+
+.along <- function(x, f, ..., .number, .cores, .cl) {
+  if (!is.null(.cl)) return(parLapply(.cl, x, .in_worker, f, Sys.getenv("STATUSTUI_R"), .number, ...))
+  if (.cores > 1L) return(mclapply(x, function(item) {
+    result <- f(item, ...)
+    if (!is.null(.number)) track_advance(1, .number)
+    result
+  }, mc.cores = .cores))
+  lapply(x, function(item) {
+    result <- f(item, ...)
+    if (!is.null(.number)) .quiet(.advance_own(.number))
+    result
+  })
+}
+
+# What a worker of a cluster does; it may lack this package.
+.in_worker <- function(item, .f, .context, .number, ...) {
+  Sys.setenv(STATUSTUI_R = .context)
+  result <- .f(item, ...)
+  if (!is.null(.number) && requireNamespace("statustui", quietly = TRUE)) statustui::track_advance(1, .number)
+  result
+}
+environment(.in_worker) <- globalenv()
+
+# An item of the loop itself, whatever f has opened since.
+.advance_own <- function(number) {
+  if (.st$pid != Sys.getpid()) return(track_advance(1, number))
+  for (i in rev(seq_along(.st$open))) if (identical(.st$open[[i]]$n, number)) {
+    .st$open[[i]]$done <- .st$open[[i]]$done + 1
+    return(.room(list("sub.info", number, .st$open[[i]]$done, NULL, NULL), FALSE))
+  }
 }

@@ -1,182 +1,232 @@
-# Functions of these names that a script has already: they are still called, so that what it prints stays as it is.
+# Functions of these names that a script has already: a copy of each notes the call and goes on as the function itself,
+# called from where it was called. So parent.frame(), sys.call(), substitute(), what it prints and returns stay the same.
 
 .names <- c("genter", "gexit", "gmessage")
-.originals <- new.env(parent = emptyenv())
+.own <- new.env(parent = emptyenv())
+.copies <- new.env(parent = emptyenv())
 
-.is_ours <- function(f) identical(environment(f), asNamespace("statustui")) || isTRUE(attr(f, "statustui"))
+.is_ours <- function(f) identical(environment(f), asNamespace("statustui"))
 
-# The script's own function: assigned in the workspace, else the first on the search path.
-.original <- function(name) {
-  found <- .originals[[name]]
-  if (!is.null(found)) return(found)
-  for (place in search()[-1L]) {
-    where <- as.environment(place)
-    f <- get0(name, envir = where, mode = "function", inherits = FALSE)
-    if (!is.null(f) && !.is_ours(f)) return(f)
-  }
-  NULL
-}
-
-.call <- function(f, arguments, frame) {
-  quoted <- lapply(arguments, function(a) if (is.language(a)) call("quote", a) else a)
-  eval(as.call(c(list(f), quoted)), frame)
-}
-
-.record <- function(name, arguments, frame) {
+# The first thing that a copy does. Its frame is that of the call, its caller the script.
+.note <- function(name, first) {
+  frame <- parent.frame()
+  caller <- parent.frame(2L)
+  .hook()
   .quiet({
-    text <- if (length(arguments)) .filled(arguments[[1L]], frame)
-    if (name == "genter") .enter(if (is.null(text)) "" else text, frame)
-    else if (!is.null(.st$run)) {
-      if (.st$pid != Sys.getpid()) .worker()
-      if (name == "gexit") {
-        .close_left()
-        .end_sub("completed", text)
-      } else if (!is.null(text)) {
-        top <- .top()
-        fields <- paste0(",\"message\":\"", .json(text), "\"")
-        if (is.null(top)) .tell("run.info", fields) else .tell("sub.info", paste0(",\"n\":", top$n, fields))
-      }
-    } else if (name == "gmessage" && .begin()) {
-      .tell("run.info", paste0(",\"message\":\"", .json(text), "\""))
+    value <- NULL
+    if (first == "...") value <- eval(quote(if (...length()) ..1), frame)
+    else if (nzchar(first)) {
+      absent <- eval(call("missing", as.name(first)), frame)
+      if (!absent || !identical(formals(sys.function(-1L))[[first]], quote(expr = ))) value <- get(first, envir = frame)
     }
-    text
+    .record(name, if (!is.null(value)) .filled(value, caller, only_names = TRUE), caller)
   })
 }
 
-.both <- function(name, arguments, frame, f = .original(name)) {
+.is_noting <- function(f) {
+  b <- body(f)
+  is.call(b) && length(b) == 4L && is.call(b[[3L]]) && is.function(b[[3L]][[1L]]) && identical(b[[3L]][[1L]], .note)
+}
+
+# The copy of a script's function that notes its calls; NULL where there can be none.
+.noting <- function(name, f) {
+  if (typeof(f) != "closure" || isS4(f)) return(NULL)
+  if (.is_ours(f) || .is_noting(f)) return(f)
+  known <- .copies[[name]]
+  if (!is.null(known) && identical(known$of, f)) return(known$copy)
+  first <- c(names(formals(f)), "")[[1L]]
+  # The argument is evaluated by the function itself, so that an error in it looks as it did.
+  force <- if (!first %in% c("", "..."))
+    as.call(list(base::`if`, as.call(list(base::`!`, as.call(list(base::missing, as.name(first))))), as.name(first)))
+  text <- as.call(list(as.name("{"), force, as.call(list(.note, name, first)), body(f)))
+  copy <- as.function(c(formals(f), list(text)), envir = environment(f))
+  attributes(copy) <- attributes(f)
+  .copies[[name]] <- list(of = f, copy = copy)
+  copy
+}
+
+# What a name stands for: the script's own function, assigned in the workspace or attached, else ours.
+.current <- function(name) {
+  own <- .own[[name]]
+  if (is.null(own)) {
+    for (place in setdiff(search()[-1L], "package:statustui")) {
+      own <- get0(name, envir = as.environment(place), mode = "function", inherits = FALSE)
+      if (!is.null(own)) break
+    }
+  }
+  if (is.null(own)) return(get(name, envir = asNamespace("statustui")))
+  if (!is.function(own)) return(own)
+  copy <- .noting(name, own)
+  if (is.null(copy)) {
+    .not_wrapped(name)
+    return(own)
+  }
+  copy
+}
+
+.not_wrapped <- function(what) .warn_once(paste0("existing ", what, "() could not be wrapped; its calls are not recorded"))
+
+# Recording of genter(), gexit() and gmessage().
+.record <- function(name, text, frame) {
+  if (name == "genter") return(.enter(if (is.null(text)) "" else text, frame, guard = TRUE))
+  if (!is.null(.st$run)) {
+    if (.st$pid != Sys.getpid()) .worker()
+    if (name == "gexit") {
+      .close_left()
+      return(.end_sub("completed", text))
+    }
+    if (is.null(text)) return(invisible())
+    top <- .top()
+    fields <- paste0(",\"message\":\"", .json(text), "\"")
+    if (is.null(top)) .tell("run.info", fields) else .tell("sub.info", paste0(",\"n\":", top$n, fields))
+  } else if (name == "gmessage" && !is.null(text) && .begin()) {
+    .tell("run.info", paste0(",\"message\":\"", .json(text), "\""))
+  }
+}
+
+# Ours, where the script has none: they say what they are given.
+.ours <- function(name, given, frame, more = list()) {
   .hook()
-  text <- .record(name, arguments, frame)
-  if (!is.null(f)) return(.call(f, arguments, frame))
-  if (length(arguments)) .say(if (is.null(text)) as.character(arguments[[1L]]) else text)
+  own <- .attached(name)
+  if (!is.null(own)) return(eval(as.call(c(list(own), lapply(c(given, more), .quoted))), frame))
+  text <- if (length(given)) .filled(given[[1L]], frame)
+  .quiet(.record(name, text, frame))
+  if (!is.null(text)) .say(text)
   invisible()
 }
 
-genter <- function(message, ...) {
-  invisible(.both("genter", if (missing(message)) list() else list(message, ...), parent.frame()))
+.quoted <- function(a) if (is.language(a)) call("quote", a) else a
+
+# Called as statustui::genter(), or after rm(list = ls()): a function that was attached counts all the same.
+.attached <- function(name) {
+  f <- .current(name)
+  if (is.function(f) && !.is_ours(f)) f
 }
 
-gexit <- function(...) invisible(.both("gexit", list(...), parent.frame()))
+genter <- function(message, ...) .ours("genter", if (!missing(message)) list(message), parent.frame(), list(...))
 
-gmessage <- function(message, ...) {
-  invisible(.both("gmessage", if (missing(message)) list() else list(message, ...), parent.frame()))
-}
+gexit <- function(...) .ours("gexit", list(...), parent.frame())
 
-.wrapper <- function(name, f) {
-  force(name)
-  force(f)
-  structure(function(...) .both(name, list(...), parent.frame(), f), statustui = TRUE)
-}
-
-# A binding in the workspace that keeps what is assigned to it, and gives the function that records and calls it.
-.bind <- function(name) {
-  where <- globalenv()
-  if (.is_active(name, where)) return(invisible())
-  present <- get0(name, envir = where, mode = "function", inherits = FALSE)
-  if (!is.null(present)) {
-    .originals[[name]] <- present
-    rm(list = name, envir = where)
-  }
-  ours <- get(name, envir = asNamespace("statustui"))
-  makeActiveBinding(name, function(value) {
-    if (missing(value)) return(ours)
-    if (!.is_ours(value)) .originals[[name]] <- value
-  }, where)
-}
+gmessage <- function(message, ...) .ours("gmessage", if (!missing(message)) list(message), parent.frame(), list(...))
 
 .is_active <- function(name, where) exists(name, envir = where, inherits = FALSE) && bindingIsActive(name, where)
 
-# Calls inside a package go to its own namespace.
+# A binding in the workspace that keeps what is assigned to it, and gives the copy that notes its calls.
+.bind <- function(name) {
+  where <- globalenv()
+  if (.is_active(name, where)) return(invisible())
+  locked <- FALSE
+  if (exists(name, envir = where, inherits = FALSE)) {
+    locked <- bindingIsLocked(name, where)
+    .own[[name]] <- get(name, envir = where, inherits = FALSE)
+    rm(list = name, envir = where)
+  } else if (exists(name, envir = .own, inherits = FALSE)) {
+    rm(list = name, envir = .own)
+  }
+  makeActiveBinding(name, function(value) {
+    if (missing(value)) return(.current(name))
+    if (is.function(value) && (.is_ours(value) || .is_noting(value))) return(invisible())
+    .own[[name]] <- value
+  }, where)
+  if (locked) lockBinding(name, where)
+}
+
+# Calls inside a package go to its own namespace, or to what that imports.
 .wrap_namespaces <- function() {
-  for (package in setdiff(loadedNamespaces(), c("statustui", "base"))) {
+  packages <- loadedNamespaces()
+  .st$spaces <- packages
+  .st$wrapped <- list()
+  for (package in setdiff(packages, c("statustui", "base"))) {
     space <- asNamespace(package)
-    for (name in .names) {
-      f <- get0(name, envir = space, mode = "function", inherits = FALSE)
-      if (is.null(f) || .is_ours(f)) next
-      locked <- bindingIsLocked(name, space)
-      if (locked) get("unlockBinding", baseenv())(name, space)
-      assign(name, .wrapper(name, f), envir = space)
-      if (locked) lockBinding(name, space)
-      place <- paste0("package:", package)
-      if (place %in% search()) {
-        # The attached copy is found by .original(): calls from the script are recorded once.
-        .originals[[name]] <- f
+    mine <- FALSE
+    for (where in list(space, parent.env(space))) for (name in .names) {
+      f <- get0(name, envir = where, mode = "function", inherits = FALSE)
+      if (is.null(f)) next
+      mine <- TRUE
+      if (.is_ours(f) || .is_noting(f)) next
+      copy <- .noting(name, f)
+      done <- !is.null(copy) && tryCatch({
+        locked <- bindingIsLocked(name, where)
+        if (locked) get("unlockBinding", baseenv())(name, where)
+        assign(name, copy, envir = where)
+        if (locked) lockBinding(name, where)
+        TRUE
+      }, error = function(e) FALSE)
+      if (!done) .not_wrapped(paste0(package, "::", name))
+    }
+    if (mine) .st$wrapped[[package]] <- space
+  }
+}
+
+# Packages that came since, the same ones loaded anew, and a workspace that was cleared.
+.look <- function() {
+  for (name in .names) if (!.is_active(name, globalenv())) .bind(name)
+  fresh <- identical(loadedNamespaces(), .st$spaces)
+  for (package in names(.st$wrapped)) if (!identical(asNamespace(package), .st$wrapped[[package]])) fresh <- FALSE
+  if (!fresh) .wrap_namespaces()
+}
+
+# The package that the script stands in will come by load_all(), maybe in the midst of something: wrapped as it comes.
+.expect_package <- function() {
+  script <- .script()
+  for (place in unique(c(getwd(), if (nzchar(script)) dirname(script)))) {
+    for (level in 1:6) {
+      file <- file.path(place, "DESCRIPTION")
+      if (file.exists(file)) {
+        name <- sub("^Package:[[:space:]]*", "", grep("^Package:", readLines(file, warn = FALSE), value = TRUE))
+        if (length(name)) setHook(packageEvent(trimws(name[[1L]]), "onLoad"), function(...) .quiet(.wrap_namespaces()))
+        break
       }
+      place <- dirname(place)
     }
   }
 }
+
+# After each expression at top level, where no handler stands around us.
+.after_each <- function(...) {
+  .quiet({
+    .hook()
+    .look()
+    if (!is.null(.st$sourced)) .end_run("finished")
+  })
+  TRUE
+}
+
+.task <- "statustui"
+.apart <- "statustui:session"
 
 .onAttach <- function(libname, pkgname) {
   done <- tryCatch({
     for (name in .names) .bind(name)
     .wrap_namespaces()
-    .attach_quit()
     TRUE
   }, error = function(e) FALSE)
-  if (!done) .warn_once("existing genter(), gexit() and gmessage() could not be wrapped")
+  if (!done) .warn_once("existing genter(), gexit() and gmessage() could not be wrapped; their calls are not recorded")
+  .quiet(.expect_package())
+  # Else library() would tell on stderr which functions of the script have the same names.
+  .quiet(assign(".conflicts.OK", TRUE, envir = as.environment("package:statustui")))
+  .quiet({
+    # Attached apart, without a message about what it masks.
+    if (!.apart %in% search())
+      attach(list(quit = .quit, q = .quit, .Last = .unbind), name = .apart, warn.conflicts = FALSE)
+    if (!.task %in% getTaskCallbackNames()) addTaskCallback(.after_each, name = .task)
+  })
 }
 
 .onLoad <- function(libname, pkgname) {
   reg.finalizer(.st, function(e) .quiet(.at_exit()), onexit = TRUE)
 }
 
-.onDetach <- function(libpath) {
-  if (.quits %in% search()) detach(.quits, character.only = TRUE)
+# The workspace as the script made it: so it is saved.
+.unbind <- function() .quiet({
   for (name in .names) if (.is_active(name, globalenv())) {
     rm(list = name, envir = globalenv())
-    f <- .originals[[name]]
-    if (!is.null(f)) assign(name, f, envir = globalenv())
+    if (exists(name, envir = .own, inherits = FALSE)) assign(name, .own[[name]], envir = globalenv())
   }
-}
+})
 
-# Errors and interrupts that nobody catches. R refuses that below any handler, and the refusal would be an error of the
-# script: so it is done at the first call from where none is.
-.hook <- function() {
-  if (.st$hooked) return(invisible())
-  for (i in seq_len(sys.nframe())) {
-    f <- sys.function(i)
-    if (identical(f, base::tryCatch) || identical(f, base::withCallingHandlers)) return(invisible())
-  }
-  .st$hooked <- TRUE
-  globalCallingHandlers(
-    error = function(e) .quiet(.st$error <- .condition_fields(e, sys.calls())),
-    interrupt = function(i) .st$interrupted <- TRUE
-  )
-}
-
-# Nothing tells a finalizer the status that R ends with: so a quit() in front of base's notes it first. It is attached
-# apart, without a message about what it masks.
-.quit <- function(save = "default", status = 0, runLast = TRUE) {
-  .st$status <- status
-  base::quit(save, status, runLast)
-}
-
-.quits <- "statustui:quit"
-
-.attach_quit <- function() {
-  if (!.quits %in% search()) attach(list(quit = .quit, q = .quit), name = .quits, warn.conflicts = FALSE)
-}
-
-.condition_fields <- function(e, calls) {
-  lines <- vapply(utils::head(rev(calls), 60L), function(one) paste(deparse(one, nlines = 1L), collapse = ""), "")
-  shown <- !grepl("^(\\.handleSimpleError|h\\(simpleError|\\(function \\(e\\)|\\.quiet|tryCatch|doTryCatch)", lines)
-  where <- conditionCall(e)
-  text <- conditionMessage(e)
-  .error_fields(
-    class(e)[[1L]], text,
-    c(if (!is.null(where)) paste("Error in", paste(deparse(where, nlines = 1L), collapse = ""), ":") else "Error:",
-      text, "Traceback:", rev(lines[shown]))
-  )
-}
-
-.at_exit <- function() {
-  if (is.null(.st$run) || !identical(.st$pid, Sys.getpid())) return(invisible())
-  status <- tryCatch(as.integer(.st$status), error = function(e) 0L)
-  if (length(status) != 1L || is.na(status)) status <- 0L
-  if (!is.null(.st$error) && !interactive()) .end_run("failed", paste0(",\"exit_code\":1", .st$error))
-  else if (.st$interrupted && !interactive()) .end_run("cancelled", ",\"signal\":2")
-  else if (status != 0L)
-    .end_run("failed", paste0(
-      ",\"exit_code\":", status, .error_fields("ExitStatus", paste0("quit(status = ", status, ")"))
-    ))
-  else .end_run("finished", ",\"exit_code\":0,\"provisional\":true")
+.onDetach <- function(libpath) {
+  removeTaskCallback(.task)
+  if (.apart %in% search()) detach(.apart, character.only = TRUE)
+  .unbind()
 }
