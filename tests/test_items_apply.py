@@ -163,13 +163,13 @@ def test_a_skipped_item_is_skipped_with_all_that_was_open_of_it(store: Store, to
 
 def test_each_item_has_its_own_plan(store: Store, told: Told) -> None:
     told.add("k1", date="2025-01-02")
-    told.plan("k1", add=["upload_s3", "upload_dropbox"], group="uploads")
+    told.plan("k1", add=["upload_dropbox", "upload_s3"], group="uploads")  # their order is kept, on every store
     told.plan("k1", add=["upload_s3"], group="uploads")
     told.plan("k1", off=["judge"])
     told.add("k2", date="2025-01-02")
     told.give(store)
     one = item_reads.item(store, "auctions", "k1")
-    assert list(one.item.states) == ["scrape", "photos", "market", "upload_s3", "upload_dropbox"]
+    assert list(one.item.states) == ["scrape", "photos", "market", "upload_dropbox", "upload_s3"]
     assert {s.step.key: s.step.group for s in one.steps}["upload_s3"] == "uploads"
     assert one.item.ready == {"scrape", "upload_s3", "upload_dropbox"}
     assert list(item_reads.item(store, "auctions", "k2").item.states) == ["scrape", "judge", "photos", "market"]

@@ -129,10 +129,12 @@ def _plan(item: ItemState, record: Record, at: float, fact: str) -> None:
     item.touch(at)
     before = item.plan
     group = clean.text(record.get("group"), 200) or "main"
-    for key in clean.texts(record.get("add")):
+    for place, key in enumerate(clean.texts(record.get("add"))):
         old = log.added.get(key)
-        if key not in item.pipeline.definition and (old is None or (at, fact) < old[:2]):
-            log.added[key] = (at, fact, group)
+        # Their order is that of the list; stores do not keep the order of an object's keys (JSONB).
+        word = f"{fact} {place:06}" if place else fact
+        if key not in item.pipeline.definition and (old is None or (at, word) < old[:2]):
+            log.added[key] = (at, word, group)
         _switch(log, key, (at, fact, True), new=True)
     for name, on in (("on", True), ("off", False)):
         for key in clean.texts(record.get(name)):
