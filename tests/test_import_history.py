@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -373,3 +374,78 @@ def test_a_time_of_no_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+class _Endless(io.RawIOBase):
+    """A line without an end, made as it is read; then one row."""
+
+    def __init__(self, head: bytes, sign: bytes, megabytes: int, rest: bytes) -> None:
+        self._parts = filter(None, [head, *[sign * (1 << 20)] * megabytes, rest])
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._left = self._left or next(self._parts, b"")
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_line_without_an_end_takes_no_memory_and_costs_one_row(kind: str) -> None:
+    first = b"task,start,end,status\n" if kind == "csv" else b""
+    good = {"task": "t", "start": T0, "end": T0 + 1, "status": "ok"}
+    rest = ",".join(map(str, good.values())) if kind == "csv" else json.dumps(good)
+    stream = io.BufferedReader(_Endless(first, b"a,b " if kind == "csv" else b'{"a"', 60, f"\n{rest}\n".encode()))
+    place = fields.Columns({}).place
+    tracemalloc.start()
+    found = (records.csv_rows if kind == "csv" else records.json_rows)(records.Source(stream, "h", None), place)
+    rows = list(found)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(rows) == 2 and "a line of more than 4 MB" in rows[0][1] and rows[1][1][0] == "t"
+    assert rows[1][0] == (3 if kind == "csv" else 2)
+    assert peak < 60 << 20
+
+
+def test_a_quote_without_its_end_says_how_much_it_took() -> None:
+    text = written([["t", "2026-01-01", "2026-01-02", "ok"]] * 9_000).replace("\nt,", '\n"t,', 1)
+    bad = [row for _, row in records.csv_rows(source(text), fields.Columns({}).place) if isinstance(row, str)]
+    assert len(bad) == 1 and "lines up to here are lost" in bad[0]
+
+
+def test_numbers_of_thousands_of_digits() -> None:
+    row = '{"task": "t", "start": %s, "end": 1, "status": "ok"}'
+    told = bring(None, row % ("1" + "0" * 400), "jsonl", dry_run=True)
+    assert "is no time" in told.bad_rows[0][1]
+    told = bring(None, f"[{row % ('1' * 5_000)}]", "json", dry_run=True)
+    assert told.bad_rows == [(1, "a number of thousands of digits; nothing after this line was read")]
+
+
+@pytest.mark.parametrize("zone", [None, UTC, fields.zone_of("Asia/Tokyo"), fields.zone_of("America/Los_Angeles")])
+@pytest.mark.parametrize("start", ["0001-01-01 00:00:00", "9999-12-31 23:59:59"])
+def test_the_ends_of_the_calendar_are_no_times(start: str, zone: tzinfo | None) -> None:
+    told = bring(None, written([["t", start, start, "ok"]]), zone=zone, dry_run=True)
+    assert told.bad_rows == [(2, "started_at lies outside the years 1970 to 2100")]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_run_through_the_hour_that_comes_twice_has_its_length(named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = None if not named else fields.zone_of("Europe/Berlin")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        values: list[Any] = [None] * len(fields.FIELDS)
+        values[:4] = ["t", "2025-10-26 02:50:00", "2025-10-26 02:10:00", "ok"]
+        assert fields.Reader(zone).past(values).duration == 20 * 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_thousand_columns_are_told_in_one_line() -> None:
+    with pytest.raises(fields.BadMap) as told:
+        fields.Columns({}).place([f"c{n}" for n in range(9_000)] + ["x" * 100_000])
+    assert len(str(told.value)) < 400 and "8,971 more" in str(told.value)

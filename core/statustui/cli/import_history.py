@@ -201,6 +201,8 @@ def patterns(settings: "Settings") -> list[re.Pattern[str]]:
 def _write(
     session: Session, told: "HistoryImport", unknown: list[str], naive: bool, seconds: float, *, dry_run: bool
 ) -> None:
+    from statustui.imports.fields import listed
+
     out = session.out
     verb = "would bring in" if dry_run else "brought in"
     there = f", {told.known:,} were there already" if told.known else ""
@@ -210,7 +212,7 @@ def _write(
         zone = f"local time of this machine ({time.strftime('%Z')})"
         out.line(f"  times without a zone were read as {zone}; --tz ZONE for another")
     if unknown:
-        out.line((f"  columns that mean nothing here: {', '.join(unknown)} (--map FIELD=COLUMN)", "yellow"))
+        out.line((f"  columns that mean nothing here: {listed(unknown)} (--map FIELD=COLUMN)", "yellow"))
     if told.bad:
         out.line((f"{told.bad:,} rows {'would be' if dry_run else 'were'} left out:", "yellow"))
         for line, reason in told.bad_rows[:_SHOWN]:

@@ -53,6 +53,12 @@ _STATUSES = {word: RunStatus(status) for status, words in _WORDS.items() for wor
 _EARLIEST, _LATEST = 0.0, 4_102_444_800.0  # 1970 … 2100
 
 
+def listed(names: Sequence[str], most: int = 30) -> str:
+    """Names of columns for one line: not more of them, nor longer, than a person reads."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(name if len(name) <= 60 else f"{name[:59]}…" for name in names[:most]) + more
+
+
 class BadMap(StatustuiError):
     """What ``--map`` or the columns say makes no sense."""
 
@@ -92,7 +98,7 @@ class Columns:
         found: dict[str, str] = {}
         for field, column in self._given.items():
             if column not in names and _plain(column) not in plain:
-                raise BadMap(f"there is no column {column!r}; there are {', '.join(names)}")
+                raise BadMap(f"there is no column {column!r}; there are {listed(names)}")
             found[field] = column if column in names else plain[_plain(column)]
         for field, usual in FIELDS.items():
             taken = found.values()
@@ -101,14 +107,12 @@ class Columns:
                 found[field] = near
         for field in NEEDED:
             if field not in found:
-                raise BadMap(
-                    f"no column looks like the {field}: say --map {field}=COLUMN; there are {', '.join(names)}"
-                )
+                raise BadMap(f"no column looks like the {field}: say --map {field}=COLUMN; there are {listed(names)}")
         if not {"ended_at", "duration_s"} & set(found):
             raise BadMap(f"no column says when runs ended or how long they took: say --map ended_at=COLUMN; there are"
-                         f" {', '.join(names)}")  # fmt: skip
+                         f" {listed(names)}")  # fmt: skip
         if not {"status", "exit_code"} & set(found):
-            raise BadMap(f"no column says how runs ended: say --map status=COLUMN; there are {', '.join(names)}")
+            raise BadMap(f"no column says how runs ended: say --map status=COLUMN; there are {listed(names)}")
         self.unknown.update((name, None) for name in names if name not in found.values())
         return [found.get(field) for field in FIELDS]
 
@@ -155,7 +159,7 @@ class Reader:
         duration = _seconds(length)
         code = _code(code_word)
         status = _status(status_word, code)
-        ended = self._time(end_word, "ended_at")
+        ended = self._time(end_word, "ended_at", started)
         if status.open or (ended is None and duration is None):
             raise BadRow("it has not ended" if status.open or status_word else "no ended_at")
         if ended is None:
@@ -209,7 +213,7 @@ class Reader:
             words = value
         return tuple(redact_argv(clean.texts(words if isinstance(words, list) else [words]), self._patterns))
 
-    def _time(self, value: object, what: str) -> float | None:
+    def _time(self, value: object, what: str, after: float = float("-inf")) -> float | None:
         if value is None or value == "":
             return None
         if isinstance(value, str):
@@ -219,16 +223,25 @@ class Reader:
                 return _number_time(value, what)
             if at.tzinfo is None:
                 self.naive = True
-                at = at.astimezone() if self._zone is None else at.replace(tzinfo=self._zone)
-            return _within(at.timestamp(), what)
+            return _within(self._epoch(at, after), what)
         return _number_time(value, what)
+
+    def _epoch(self, at: datetime, after: float) -> float:
+        """Epoch seconds of a time; of two, in the hour that a clock shows twice, the one that is not before *after*."""
+        if at.tzinfo is None and self._zone is not None:
+            at = at.replace(tzinfo=self._zone)
+        try:
+            found = at.timestamp()
+            return found if found >= after else max(found, at.replace(fold=1).timestamp())
+        except (ValueError, OverflowError, OSError):  # at the ends of the calendar
+            return float("nan")
 
 
 def _number_time(value: object, what: str) -> float:
     """Seconds, milli-, micro- or nanoseconds since 1970: which of them, its size tells."""
     try:
         number = float(value) if not isinstance(value, bool) else None  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or number != number:
         raise BadRow(

@@ -78,29 +78,66 @@ def csv_rows(source: Source, place: Place) -> Iterator[Row]:
     Raises:
         NoHistory: it is empty, or not CSV.
     """
-    first = source.text.readline(_SNIFF)
+    first = _line(source.text)
     if not first.strip():
         raise NoHistory(f"{source.name} is empty: the first line must name the columns")
     separator = max("\t;|,", key=first.count)
-    names = next(csv.reader([first], delimiter=separator))
+    try:
+        names = next(csv.reader([first], delimiter=separator))
+    except csv.Error as error:
+        raise NoHistory(f"{source.name} is no CSV: its first line: {error}") from error
     wanted = place(names)
     indexes = [None if name is None else names.index(name) for name in wanted]
     width, least = len(names), max((index for index in indexes if index is not None), default=0) + 1
-    reader = csv.reader(source.text, delimiter=separator)
+    lines = _Lines(source.text)
+    reader = csv.reader(lines, delimiter=separator)
     while True:
+        before = lines.number
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield reader.line_num + 1, f"not CSV: {error}"
+            lost = lines.number - before
+            told = f"; {lost:,} lines up to here are lost, a quote may lack its end" if lost > 1 else ""
+            yield lines.number, f"not CSV: {error}{told}"
             continue
         if not row:
             continue
         if len(row) < least or len(row) > width:
-            yield reader.line_num + 1, f"{len(row)} columns where the first line has {width}"
+            yield lines.number, f"{len(row)} columns where the first line has {width}"
             continue
-        yield reader.line_num + 1, [None if index is None else row[index] for index in indexes]
+        yield lines.number, [None if index is None else row[index] for index in indexes]
+
+
+class _Lines:
+    """Lines below the first one; none is kept that is longer than any row could be."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self.number = 1
+        """Of the line that was given last."""
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = _line(self._text)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        if len(line) > _LONGEST:
+            raise csv.Error("a line of more than 4 MB")
+        return line
+
+
+def _line(text: IO[str]) -> str:
+    """The next line; of one that is too long no more than shows that it is."""
+    line = text.readline(_LONGEST + 1)
+    if len(line) > _LONGEST and line[-1] not in "\r\n":
+        while (rest := text.readline(_LONGEST)) and rest[-1] not in "\r\n":
+            pass
+    return line
 
 
 def json_rows(source: Source, place: Place) -> Iterator[Row]:
@@ -162,8 +199,9 @@ def _array(source: Source, buffer: str, start: int, values: _Values) -> Iterator
                 return
             buffer, start = buffer[start:] + more, 0
             continue
-        except RecursionError:
-            yield line, "nested too deep; nothing after this line was read"
+        except (RecursionError, ValueError) as error:
+            what = "nested too deep" if isinstance(error, RecursionError) else "a number of thousands of digits"
+            yield line, f"{what}; nothing after this line was read"
             return
         yield line, values(found)
         line += buffer.count("\n", start, end)
@@ -194,6 +232,6 @@ def _lines(source: Source, head: str, values: _Values) -> Iterator[Row]:
 def _joined(head: str, rest: IO[str]) -> Iterator[str]:
     *whole, last = head.split("\n")
     yield from whole
-    yield last + rest.readline(_LONGEST + 1)
-    while text := rest.readline(_LONGEST + 1):
+    yield last + _line(rest)
+    while text := _line(rest):
         yield text
