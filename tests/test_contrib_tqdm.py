@@ -77,6 +77,30 @@ def test_a_bar_is_a_subtask_shown_or_not(off: str, env: Path, state_dir: Path) -
 
 
 @pytest.mark.parametrize("off", [False, True])
+def test_a_bar_that_is_read_in_part_has_not_failed(off: bool, env: Path, state_dir: Path) -> None:
+    run = record(
+        env,
+        state_dir,
+        f"""
+        from itertools import islice
+        next(iter(tqdm(range(9), desc="next", disable={off})))
+        list(islice(tqdm(range(9), desc="islice", disable={off}), 3))
+        for _ in islice(tqdm(range(9), desc="loop", disable={off}), 3): pass
+        def fails(n):
+            raise ValueError(n)
+        try:
+            for n in islice(tqdm(range(9), desc="raised", disable={off}), 3):
+                fails(n)
+        except ValueError:
+            pass
+        """,
+    )
+    assert [(name, status) for name, _, _, status in figures(run)] == [
+        ("next", "completed"), ("islice", "completed"), ("loop", "completed"), ("raised", "failed"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("off", [False, True])
 def test_an_exception_fails_its_bar_and_the_program_may_go_on(off: bool, env: Path, state_dir: Path) -> None:
     run = record(
         env,

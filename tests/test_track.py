@@ -7,6 +7,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,51 @@ def test_a_return_out_of_the_loop_is_like_a_break(state_dir: Path) -> None:
         assert first(run, range(10)) == 3
         assert len(run._subs) == 0, "it ended at once"
     assert only_run(state_dir).named("loop").complete == 4
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("take", "taken"),
+    [
+        (lambda items: next(iter(items)), 1),
+        (lambda items: list(islice(items, 3)), 3),
+        (lambda items: [item for item in islice(items, 3)], 3),
+        (lambda items: dict(zip("ab", items, strict=False)), 2),
+        (lambda items: any(item is not items for item in items), 1),
+    ],
+    ids=["next", "islice", "loop", "zip", "any"],
+)
+def test_whoever_takes_only_some_items_has_not_failed(
+    take: Callable[[Iterable[Any]], object], taken: int, kind: str, state_dir: Path
+) -> None:
+    with statustui.run("t") as run:
+        take(run.track(MAKERS[kind](), "loop"))
+        with run.subtask("next"):
+            pass
+    sub = only_run(state_dir).named("loop")
+    # zip() takes one of the first before it finds the second used up, or the other way round
+    assert (sub.complete, sub.status) in ((taken, "completed"), (taken - 1, "completed"))
+
+
+@pytest.mark.parametrize("wrap", [enumerate, lambda items: islice(items, 8), lambda items: map(int, items), iter])
+def test_an_exception_out_of_a_wrapped_loop_is_one(wrap: Callable[[Any], Iterable[Any]], state_dir: Path) -> None:
+    def source() -> Iterator[int]:
+        yield from (1, 2, 3)
+        raise OSError("disk gone")
+
+    def fails(item: object) -> None:
+        raise ValueError(item)
+
+    with statustui.run("t") as run:
+        for name, items, work in (("work", [1, 2], fails), ("call", [1, 2], "x".index), ("source", source(), repr)):
+            with suppress(ValueError, TypeError, OSError):
+                for item in wrap(run.track(items, name)):
+                    work(item)
+        with suppress(ValueError):
+            list(map(fails, wrap(run.track([1, 2], "inside a call"))))
+    recorded = only_run(state_dir)
+    for name in ("work", "call", "source", "inside a call"):
+        assert recorded.named(name).status == "failed", name
 
 
 @each_kind

@@ -159,7 +159,7 @@ def dropped(frame: "FrameType | None", package: str) -> bool:
     """True where the loop that has dropped a generator of *package* was left by an exception."""
     while frame is not None and _is_of(frame, package):
         frame = frame.f_back
-    return frame is not None and _how_left(frame) == "error"
+    return frame is not None and _how_left(frame, held=1) == "error"
 
 
 def _watch() -> None:

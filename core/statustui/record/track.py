@@ -204,13 +204,57 @@ _LEAVING = (
 )  # fmt: skip
 
 
-def _how_left(frame: "FrameType") -> str:
-    """How the loop in *frame* was left: ``left`` (break, return), ``source`` (its iterable raised) or ``error``."""
+_YOUNG = 20_000
+# What takes only some of the items that it is given.
+_TAKERS = frozenset(("next", "islice", "takewhile", "zip", "any", "all", "iter"))
+
+
+def _how_left(frame: "FrameType", held: int = 0) -> str:
+    """How a loop in *frame* was left: ``left`` (break, return, enough), ``source`` (its iterable raised), or ``error``.
+
+    Args:
+        frame: the one that has dropped the iterator.
+        held: references to the frame that the caller holds besides the one that it gives here.
+    """
     from opcode import opname
 
-    operation = opname[frame.f_code.co_code[frame.f_lasti]] if frame.f_lasti >= 0 else "POP_TOP"
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while at > 0 and opname[code[at]] == "CACHE":
+        at -= 2  # room of the interpreter's own behind an instruction
+    operation = opname[code[at]] if at >= 0 else "POP_TOP"
     if operation in _LEAVING:
         return "left"
     if operation == "YIELD_VALUE" and not frame.f_code.co_flags & _COROUTINE:
         return "left"  # a generator that is closed, as by a consumer's break
+    # An exception that leaves a loop has put the frame into its traceback, which refers to it. One that passes through
+    # a call or an iterator in C drops their arguments before; then it is just made.
+    if _references(frame) <= _unseen(sys._getframe()) + held and not _raised():
+        if operation.startswith("FOR_ITER") or operation == "CONTAINS_OP":
+            return "left"  # islice() or zip() around it was used up
+        # In Python 3.11 an exception that C raises is no object yet.
+        if operation.startswith(("CALL", "PRECALL")) and not _TAKERS.isdisjoint(frame.f_code.co_names):
+            return "left"
     return "source" if operation.startswith("FOR_ITER") else "error"
+
+
+def _unseen(frame: "FrameType") -> int:
+    """References to a frame that runs, and that no traceback knows."""
+    return _references(frame)
+
+
+def _raised() -> bool:
+    """May there be an exception that was made a moment ago?"""
+    import gc
+
+    # They are all among the youngest objects, unless nobody collects.
+    if gc.get_count()[0] > _YOUNG:
+        return True
+    return any(
+        isinstance(found, BaseException) and not isinstance(found, GeneratorExit)
+        for found in gc.get_objects(generation=0)
+    )
+
+
+def _references(frame: "FrameType") -> int:
+    count = getattr(sys, "getrefcount", None)
+    return count(frame) if count is not None else sys.maxsize
