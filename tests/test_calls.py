@@ -383,6 +383,15 @@ def test_a_full_disk_is_told_on_stderr_and_fails_nothing(spool: str, token: str)
     assert [record.get("message") for record in told(spool) if record["k"] == "event"] == ["first", "third"]
 
 
+def test_closed_streams_fail_nothing(token: str) -> None:
+    for words in ("event - <&-", "event --help >&-", "event hello <&- >&- 2>&-", "progress +1 <&- >&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"statustui {words}"], capture_output=True, text=True, timeout=30, check=False,
+            env={**os.environ, OWNER: token},
+        )  # fmt: skip
+        assert done.returncode == 0 and "Traceback" not in done.stderr, words
+
+
 def test_a_foreign_file_in_its_place_is_left_alone(spool: str, token: str, env: Path) -> None:
     call("event", "first", token=token)
     path = Path(segment_path(spool, f"{RUN}-calls", 0))

@@ -111,7 +111,8 @@ def main(name: str, words: list[str]) -> int:
     command = words[words.index("--") + 1 :] if name == "subtask" and "--" in words else []
     try:
         if words[:1] in (["--help"], ["-h"]):
-            sys.stdout.write(HELP[name])
+            if sys.stdout is not None:
+                sys.stdout.write(HELP[name])
             return OK
         given, options = parse(name, words[: words.index("--")] if command else words)
         _check(name, given, options, command)
@@ -255,6 +256,8 @@ def _event(given: list[str], options: dict[str, str], caller: Caller) -> "list[t
             raise BadValue(f"--kind {kind} is what statustui itself tells; choose another word")
     message = " ".join(given)
     if given == ["-"]:
+        if sys.stdin is None:
+            raise BadValue("standard input is closed, there is no message in it")
         message = sys.stdin.buffer.read(4 * _MESSAGE).decode("utf-8", "surrogateescape").strip()
     fields: dict[str, Any] = {"kind": kind, "message": caller.text(message, _MESSAGE)}
     if options.get("detail"):
