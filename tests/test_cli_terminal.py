@@ -128,3 +128,19 @@ def test_the_help_names_each_command_once_under_what_a_person_wants(capsys: pyte
     words = [line.split() for line in lines]
     for name, does in COMMANDS.items():
         assert words.count([name, *does.split()]) == 1
+
+
+@pytest.mark.parametrize("words", ["status", "runs", "doctor --json", "runs --help"])
+def test_an_answer_that_nobody_can_take_is_no_crash(words: str, env: Path) -> None:
+    for closed, statuses in ((">&-", (0, 1, 3)), ("<&- >&- 2>&-", (0, 1, 3)), (">/dev/full", (1, 3))):
+        done = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m statustui {words} {closed}"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode in statuses, (closed, done)
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_the_status_is_the_commands_whatever_is_closed(closed: str, env: Path) -> None:
+    code = f"{sys.executable} -m statustui run -- sh -c 'exit 7' {closed}"
+    assert subprocess.run(["sh", "-c", code], timeout=30).returncode == 7

@@ -3,6 +3,10 @@
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line.
@@ -20,18 +24,16 @@ def main(argv: list[str] | None = None) -> int:
 
         status = run(arguments[1:])
         if argv is None:
-            # Nothing is left to be done: tearing the interpreter down would only keep the caller waiting.
-            sys.stdout.flush()
-            os._exit(status)
+            _leave(status)
         return status
     if arguments[:1] in (["event"], ["progress"], ["subtask"]):
         from statustui.cli.calls import main as call
 
         status = call(arguments[0], arguments[1:])
         if argv is None:
-            sys.stdout.flush()
-            os._exit(status)
+            _leave(status)
         return status
+    _fill_streams()
     if arguments[:1] in (["--version"], ["-V"]):
         from statustui import __version__
 
@@ -48,3 +50,23 @@ def main(argv: list[str] | None = None) -> int:
     from statustui.cli.group import entry
 
     return entry(arguments)
+
+
+def _fill_streams() -> None:
+    """What the caller has closed becomes /dev/null, so that no file of ours gets its number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _leave(status: int) -> "NoReturn":
+    """Nothing is left to be done: tearing the interpreter down would only keep the caller waiting."""
+    try:
+        if sys.stdout is not None:  # P7: the caller may have closed it
+            sys.stdout.flush()
+    except OSError:  # a help text that nobody reads any more
+        pass
+    os._exit(status)

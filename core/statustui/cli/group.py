@@ -146,6 +146,12 @@ def entry(arguments: list[str]) -> int:
         # The reader has gone; what is still buffered must not be reported at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_PIPE
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        warn(f"statustui: the answer could not be written: {error.strerror}")
+        return NO
     except Stop as error:
         warn(f"statustui: {error}")
         return error.code

@@ -38,7 +38,8 @@ def main(argv: list[str]) -> int:
         The exit status: the command's own, 128+n after signal n, 127 not found, 126 not executable, 2 usage.
     """
     if argv[:1] in (["--help"], ["-h"]):
-        sys.stdout.write(wanted.HELP)
+        if sys.stdout is not None:
+            sys.stdout.write(wanted.HELP)
         return 0
     try:
         options = wanted.parse(argv)
