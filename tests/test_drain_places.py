@@ -15,7 +15,7 @@ import pytest
 from statustui import config
 from statustui.journal.reader import list_journals
 from statustui.model.status import RunStatus
-from support.drained import drainer, started, status, the_run
+from support.drained import alone, drainer, started, status, the_run
 from support.processes import python, until
 
 WAITS = """
@@ -29,10 +29,7 @@ _CGROUPS = "/sys/fs/cgroup"
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> config.Settings:
-    monkeypatch.setenv("STATUSTUI_STORE", sqlite_url)
-    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
-    monkeypatch.setenv("STATUSTUI_DRAINER_LINGER", "0.3")
-    return config.load(start="/")
+    return alone(monkeypatch, sqlite_url)
 
 
 @pytest.fixture

@@ -2,19 +2,18 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from statustui import config
+from statustui.errors import StatustuiError
 from statustui.model.items import ItemDetail
 from statustui.model.status import ItemStatus
 from statustui.store import item_reads
 from statustui.store.open import open_store
+from support.drained import alone, drainer, finish, started
 from support.processes import python, until
 
 PROGRAM = """
@@ -41,10 +40,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, store_url: str) -> config.Settings:
-    monkeypatch.setenv("STATUSTUI_STORE", store_url)
-    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
-    monkeypatch.setenv("STATUSTUI_DRAINER_LINGER", "0.3")
-    return config.load(start="/")
+    return alone(monkeypatch, store_url)
 
 
 @pytest.fixture
@@ -52,41 +48,17 @@ def spool(settings: config.Settings) -> str:
     return config.spool_dir(settings)
 
 
-@contextmanager
-def drainer(spool: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    until(lambda: os.path.exists(f"{spool}/store.url"), what="a spool directory")
-    command = [sys.executable, "-m", "statustui.drain", spool]
-    process = subprocess.Popen(command, env={**os.environ, **environment})
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def finish(process: "subprocess.Popen[bytes]") -> None:
-    assert process.stdin is not None
-    process.stdin.write(b"\n")
-    process.stdin.flush()
-    process.wait(10)
-
-
 def detail(url: str, key: str) -> ItemDetail | None:
     try:
         with open_store(url, create=False) as opened:
             return item_reads.item(opened, "files", key)
-    except Exception:  # the store, the pipeline or the item is not there yet
+    except (StatustuiError, SQLAlchemyError):  # the store, the pipeline or the item is not there yet
         return None
 
 
 def stands(url: str, key: str) -> tuple[ItemStatus, str | None] | None:
     found = detail(url, key)
     return None if found is None else (found.steps[0].status, found.steps[0].error)
-
-
-def ready(process: "subprocess.Popen[bytes]") -> int:
-    assert process.stdout is not None
-    return int(process.stdout.readline())
 
 
 def is_at_work(url: str, key: str) -> None:
@@ -96,7 +68,7 @@ def is_at_work(url: str, key: str) -> None:
 def test_a_step_whose_process_was_killed_has_failed_and_says_why(settings: config.Settings, spool: str) -> None:
     url = settings.store_url
     with python(PROGRAM, "start", "f1") as program, python(PROGRAM, "start", "f2") as other, drainer(spool):
-        ready(program), ready(other)
+        started(program), started(other)
         is_at_work(url, "f1")
         is_at_work(url, "f2")
         program.kill()
@@ -111,7 +83,7 @@ def test_a_step_whose_process_was_killed_has_failed_and_says_why(settings: confi
         )  # fmt: skip
         # Whoever took it over may still say how it ended.
         with python(PROGRAM, "end", "f1") as last:
-            ready(last)
+            started(last)
             until(lambda: stands(url, "f1") == (ItemStatus.COMPLETED, None), what="its own word")
             finish(last)
         time.sleep(1.5)  # two looks: the living one is left alone, however long it says nothing
@@ -122,7 +94,7 @@ def test_a_step_whose_process_was_killed_has_failed_and_says_why(settings: confi
 def test_a_program_that_ends_in_good_order_leaves_no_step_at_work(settings: config.Settings, spool: str) -> None:
     url = settings.store_url
     with python(PROGRAM, "start", "f1") as program, drainer(spool) as working:
-        ready(program)
+        started(program)
         is_at_work(url, "f1")
         finish(program)
         until(lambda: (found := stands(url, "f1")) is not None and found[0] is ItemStatus.FAILED, what="its failure")
@@ -133,7 +105,7 @@ def test_a_program_that_ends_in_good_order_leaves_no_step_at_work(settings: conf
 def test_a_claim_is_given_back_long_before_its_lease_is_over(settings: config.Settings, spool: str) -> None:
     url = settings.store_url
     with python(PROGRAM, "claim", "f1") as program, drainer(spool):
-        ready(program)
+        started(program)
         is_at_work(url, "f1")
         program.kill()
         program.wait()
@@ -147,7 +119,7 @@ def test_a_claim_is_given_back_long_before_its_lease_is_over(settings: config.Se
 def test_a_step_that_another_process_has_taken_over_goes_on(settings: config.Settings, spool: str) -> None:
     url = settings.store_url
     with python(PROGRAM, "child", "f1") as program, drainer(spool):
-        child = ready(program)
+        child = started(program)
         program.wait(10)  # it began the step and is gone
         try:
             until(lambda: (found := detail(url, "f1")) is not None and found.steps[0].metadata == {"pages": 3})
@@ -162,7 +134,7 @@ def test_a_step_that_another_process_has_taken_over_goes_on(settings: config.Set
 def test_a_drainer_that_comes_later_finds_it_out_too(settings: config.Settings, spool: str, how: str) -> None:
     url = settings.store_url
     with python(PROGRAM, "start", "f1") as program:
-        ready(program)
+        started(program)
         with drainer(spool) as first:
             is_at_work(url, "f1")
             first.kill()

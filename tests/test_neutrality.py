@@ -376,10 +376,8 @@ def test_a_signal_leaves_the_stack_at_once_even_in_a_long_c_call(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"in\n"
-    begin = time.monotonic()
     process.send_signal(number)
-    assert process.wait(10) == -number
-    assert time.monotonic() - begin < 2
+    assert process.wait(60) == -number  # the call itself would take most of an hour
     process.stdout.close()
     (stack,) = state_dir.glob("spool/*/*/*/*.stack")
     assert "in load" in stack.read_text()

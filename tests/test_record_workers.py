@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -173,20 +172,19 @@ def test_the_parent_counts_on_after_a_fork(env: Path, state_dir: Path) -> None:
     assert run.named("loop").complete == 5
 
 
-def test_forking_is_not_slowed_or_hung(env: Path) -> None:
+def test_forking_hangs_nobody(env: Path) -> None:
     code = """
         with statustui.run("x") as run, run.subtask("a") as sub:
-            begin = time.perf_counter()
             for n in range(300):
                 sub.advance()
                 if os.fork() == 0:
                     sub.advance() if n % 10 == 0 else None
                     os._exit(0)
                 os.wait()
-            print(time.perf_counter() - begin < 15)
+        print("done")
     """
     done = run_program(env, code)
-    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 def test_no_process_waits_for_us(env: Path) -> None:
@@ -201,10 +199,8 @@ def test_no_process_waits_for_us(env: Path) -> None:
             threading.Thread(target=work, daemon=True).start()
             time.sleep(0.2)
     """
-    begin = time.monotonic()
     done = run_program(env, code)
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - begin < 20
 
 
 def test_a_worker_may_begin_any_number_of_subtasks(env: Path, state_dir: Path) -> None:

@@ -15,9 +15,9 @@ from statustui.errors import StatustuiError
 from statustui.model.status import RequestKind, RequestState
 from statustui.store import reads, requests
 from statustui.store.open import Store, open_store
+from support.drained import PROGRAM, alone, drainer, started, the_run
 from support.processes import python, until
 from support.stores import HOST, Journal, give
-from test_drain import PROGRAM, drainer, started, the_run
 
 ROW = (
     "INSERT INTO requests (kind, run_id, machine, state, asked_by, asked_from, asked_at)"
@@ -28,10 +28,7 @@ ROW = (
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> config.Settings:
     """A store, and no drainer but the test's own."""
-    monkeypatch.setenv("STATUSTUI_STORE", sqlite_url)
-    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
-    monkeypatch.setenv("STATUSTUI_DRAINER_LINGER", "0.3")
-    return config.load(start="/")
+    return alone(monkeypatch, sqlite_url)
 
 
 @pytest.fixture

@@ -7,11 +7,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from statustui import config
 from statustui.errors import StatustuiError
 from statustui.model.status import RunStatus
 from statustui.store import reads
 from statustui.store.open import Store, open_store
 from support.processes import until
+
+PROGRAM = """
+import os, sys, time, statustui
+with statustui.run(sys.argv[1], subtasks=2) as run:
+    with run.subtask("part", total=10) as part:
+        part.advance(3)
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+"""
+"""Starts a run of the task it is given, does 3 of 10, says its pid, and ends after a line."""
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, url: str) -> config.Settings:
+    """The settings of a test whose programs start no drainer: the test's own ends soon after the last of them."""
+    monkeypatch.setenv("STATUSTUI_STORE", url)
+    monkeypatch.setenv("STATUSTUI_DRAINER", "off")
+    monkeypatch.setenv("STATUSTUI_DRAINER_LINGER", "0.3")
+    return config.load(start="/")
 
 
 @contextmanager
@@ -33,6 +55,14 @@ def started(process: "subprocess.Popen[bytes]") -> int:
     return int(process.stdout.readline())
 
 
+def finish(process: "subprocess.Popen[bytes]") -> None:
+    """Let a program that waits for a line go on to its end."""
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.wait(10)
+
+
 @contextmanager
 def viewer(url: str) -> Iterator[Store]:
     """The store, as soon as there is one."""
@@ -44,7 +74,7 @@ def viewer(url: str) -> Iterator[Store]:
 def _there(url: str) -> bool:
     try:
         open_store(url, create=False).close()
-    except StatustuiError:
+    except (StatustuiError, SQLAlchemyError):
         return False
     return True
 
@@ -54,7 +84,7 @@ def the_run(url: str, task: str = "job") -> Any:
     try:
         with open_store(url, create=False) as opened:
             found = reads.find(opened, task)
-    except StatustuiError:
+    except (StatustuiError, SQLAlchemyError):  # not there yet, locked, or just deleted
         return None
     return found[0] if found else None
 
