@@ -15,14 +15,14 @@ _TELLING = re.compile(
 )
 
 
-def last_lines(path: str, start: int, lines: int = LINES) -> list[str]:
-    """The last lines of a file from byte *start* on: without terminal sequences, of a progress bar its last state."""
+def last_lines(path: str, start: int, end: int | None = None, lines: int = LINES) -> list[str]:
+    """The last lines of a file from byte *start* to *end*: without terminal sequences, of a progress bar its last state."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return []
     try:
-        size = os.fstat(fd).st_size
+        size = os.fstat(fd).st_size if end is None else min(end, os.fstat(fd).st_size)
         first = max(start, size - _BYTES)
         data = os.pread(fd, min(_BYTES, max(0, size - first)), first)
     except OSError:

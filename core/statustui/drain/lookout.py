@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from statustui.drain.liveness import Evidence, Verdict, Voice, corrected, decide
+from statustui.drain.log_ends import LogEnds
 from statustui.drain.open_steps import OpenStep, OpenSteps
 from statustui.drain.runs import ADOPTED, OpenRun, Registry
-from statustui.drain.sampling import Root, Sampling, output
+from statustui.drain.sampling import Root, Sampling
 from statustui.drain.tail import Tail, Tails
 from statustui.journal import locks
 from statustui.journal.files import open_private
@@ -87,6 +88,8 @@ class Lookout:
         self._commands: dict[str, _Command] = {}
         self._ready: set[int] = set()
         self._look_due = 0.0
+        self.log_ends = LogEnds(tails, registry)
+        """Where the output of runs ended."""
         self.poll = select.poll()
         """What the loop waits for; the pidfds are registered here."""
 
@@ -111,6 +114,7 @@ class Lookout:
             if asked and tail.gone_at is None and self._ended(tail):
                 died = True
                 tail.gone_at = time.time()
+                self.log_ends.died(tail)
                 tail.exit_status = _exit_status(tail)
                 self._release(tail.handle)
                 tail.finished()
@@ -139,7 +143,7 @@ class Lookout:
                 continue
             verdict = decide(self._evidence(run, voices, cancels.get(run.run_id)))
             if verdict is not None:
-                found.append(Ending(run, verdict, output(run)[0]))
+                found.append(Ending(run, verdict, self.log_ends.of(run)))
         return found + self._corrections()
 
     def _corrections(self) -> list[Ending]:
@@ -156,7 +160,7 @@ class Lookout:
             if verdict is None:
                 self._registry.forget(run.run_id)
             else:
-                found.append(Ending(run, verdict, output(run)[0], run.said))
+                found.append(Ending(run, verdict, self.log_ends.of(run), run.said))
         return found
 
     def abandoned(self) -> "tuple[Abandoned, ...]":
@@ -251,10 +255,12 @@ class Lookout:
         for run_id in self._commands.keys() - self._registry.runs.keys():
             self._release(self._commands.pop(run_id).handle)
         speaking = {journal for run in self._registry.runs.values() for journal in run.speakers}
-        speaking |= {journal for run in self._registry.ending.values() for journal in run.speakers}
+        for over in (self._registry.ending, self._registry.closing):
+            speaking |= {journal for run in over.values() for journal in run.speakers}
+        self.log_ends.tidy()
         for tail in self._tails.active():
-            over = tail.closed or tail.gone_at is not None
-            if over and tail.primed and not tail.waiting and tail.journal not in speaking:
+            done = tail.closed or tail.gone_at is not None
+            if done and tail.primed and not tail.waiting and tail.journal not in speaking:
                 self._release(tail.handle)
                 self._tails.settle(tail)
 

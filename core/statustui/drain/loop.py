@@ -195,7 +195,9 @@ class Drainer:
             samples = self._sampling.take(self._lookout.roots())
             beat = True  # in the same transaction
         deaths = tuple(map(self._last_words.of, endings))
-        samples += tuple(_last_sample(ending) for ending in endings if ending.log_end is not None)
+        ended = [(ending.run.run_id, ending.log_end) for ending in endings]
+        printed = self._lookout.log_ends.found()
+        samples += tuple(_last_sample(*one) for one in ended + printed if one[1] is not None)
         began = time.monotonic()
         progress = now >= self._next_progress
         done = self._pump.push(samples, deaths, beat, progress, abandoned)
@@ -206,6 +208,8 @@ class Drainer:
             lifecycle.beat(self._spool)
         for step in abandoned:
             self._diary.say(f"step {step.pipeline} {step.key} {step.step}", step.reason)
+        for run_id, _ in printed:
+            self._lookout.log_ends.forget(run_id)
         for ending in endings:
             self._lookout.forget(ending.run.run_id)
             self._diary.say(f"run {ending.run.run_id}", f"{ending.verdict.status.value}: {ending.verdict.reason}")
@@ -302,8 +306,8 @@ def _house(store: "Store") -> bool:
     return keep_house(store)
 
 
-def _last_sample(ending: Ending) -> "Sample":
+def _last_sample(run_id: str, log_end: int | None) -> "Sample":
     """Where the log of a run ended that could not say so itself."""
     from statustui.store.apply import Sample
 
-    return Sample(run_id=ending.run.run_id, at=utc_now(), log_end=ending.log_end)
+    return Sample(run_id=run_id, at=utc_now(), log_end=log_end)

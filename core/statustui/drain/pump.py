@@ -157,7 +157,7 @@ class Pump:
                         self.steps.see(tail.writer, line.record, line.next_offset)
             except OSError as error:
                 self._diary.say("journal", f"{tail.journal}: {error}")
-            if not tail.waiting and tail.closed and not self.registry.of_journal(tail.journal):
+            if not tail.waiting and tail.closed and not self.registry.concerns(tail.journal):
                 self.tails.settle(tail)
 
     def _reconcile(self) -> bool:

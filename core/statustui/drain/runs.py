@@ -55,6 +55,8 @@ class OpenRun:
     log_path: str | None = None
     log_inode: int | None = None
     log_start: int | None = None
+    log_limit: int | None = None
+    """Where another run began in the same log after this one's end."""
     heard: float | None = None
     """When anything was last written, by the writer's clock."""
     said: RunStatus | None = None
@@ -69,6 +71,8 @@ class Registry:
         self.runs: dict[str, OpenRun] = {}
         self.ending: dict[str, OpenRun] = {}
         """Runs that gave a provisional end: the exit status of their process may yet tell another."""
+        self.closing: dict[str, OpenRun] = {}
+        """Runs that told their end, and may still print: a traceback, what is in a buffer."""
 
     def see(self, writer: Writer, record: Mapping[str, Any]) -> None:
         """Take in one record; an unsound one changes nothing."""
@@ -99,6 +103,14 @@ class Registry:
         """The open runs that the writer of a journal speaks for."""
         return [run for run in self.runs.values() if journal in run.speakers]
 
+    def concerns(self, journal: str) -> bool:
+        """Is anything left to find out of a run that this journal's writer spoke for?"""
+        return any(journal in run.speakers for kept in (self.runs, self.ending, self.closing) for run in kept.values())
+
+    def printing(self, journal: str) -> list[OpenRun]:
+        """Those of the runs that told their end that this journal's writer spoke for."""
+        return [run for run in self.closing.values() if journal in run.speakers]
+
     def forget(self, run_id: str) -> None:
         """The run is over."""
         self.runs.pop(run_id, None)
@@ -114,6 +126,10 @@ class Registry:
             run.grace = float(grace)
         run.heard = later(run.heard, record.get("t"))
         _learn(run, record)
+        if run.log_path is not None:
+            for other in self.closing.values():
+                if _goes_on_in_its_log(run, other) and later(other.heard, record.get("t")) != other.heard:
+                    other.log_limit = run.log_start
 
     def _end(self, writer: Writer, run: OpenRun, record: Mapping[str, Any]) -> None:
         if run.wrapped and writer.role != "wrapper":
@@ -121,6 +137,8 @@ class Registry:
             run.speakers.discard(writer.journal)
             return
         self.forget(run.run_id)
+        if writer.role == "program" and run.log_path is not None and "log_end" not in record:
+            self.closing[run.run_id] = run
         if record.get("provisional") is True and writer.role == "program":
             run.said = _status(record.get("status"))
             if run.said is not None:
@@ -136,6 +154,13 @@ def _learn(run: OpenRun, record: Mapping[str, Any]) -> None:
     if path is not None:
         run.log_path, run.log_inode = path, positive(record.get("log_inode"))
         run.log_start = positive(record.get("log_start"))
+
+
+def _goes_on_in_its_log(run: OpenRun, other: OpenRun) -> bool:
+    return (
+        (other.log_path, other.log_inode, other.log_limit) == (run.log_path, run.log_inode, None)
+        and (run.log_start or 0) >= (other.log_start or 0)
+    )  # fmt: skip
 
 
 def _status(value: object) -> RunStatus | None:

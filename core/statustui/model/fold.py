@@ -300,7 +300,8 @@ def _close(state: RunState, status: RunStatus, at: float, duration: float | None
 
 
 def _revive(state: RunState) -> None:
-    """It was thought to be lost, and lives."""
+    """It was thought to be lost, and lives; or what it said of its end is corrected."""
+    state.counted_s = state.duration_s
     state.status = RunStatus.RUNNING if state.last_progress_at is not None else RunStatus.STARTED
     state.ended_at = state.duration_s = state.attention_at = None
     state.lost_reason = state.signal = state.exit_code = None
@@ -449,6 +450,8 @@ def fold_death(
 def fold_sample(state: RunState, sample: Any) -> None:
     """Apply a sample of the run's process tree (any object with the fields of ``store.apply.Sample``)."""
     if not state.status.open:
+        if sample.log_end is not None and state.log_end is None:
+            state.log_end, state.dirty = sample.log_end, max(state.dirty, 1)
         return
     for name in ("cpu_percent", "rss_bytes", "peak_rss_bytes", "read_bytes", "write_bytes", "connections", "processes"):
         value = getattr(sample, name)
