@@ -2,17 +2,19 @@
 
 import json
 import os
-import re
 import time
 from typing import NamedTuple
 
 from statustui.journal import locks
 from statustui.journal.files import open_private
+from statustui.journal.versions import newer
 from statustui.machine import boot_id, host_name
 
 LINGER_S = 5.0
 """How long it waits for another writer after the last one, in seconds."""
 _NEXT_LIMIT = 64 << 10
+_NEXT_HOLDS_S = 30.0
+"""The newer version works by then, or its writer has ended and never will."""
 
 
 class Next(NamedTuple):
@@ -20,6 +22,8 @@ class Next(NamedTuple):
 
     version: str
     interpreter: str
+    command: list[str]
+    """What starts it; empty where the note does not say."""
 
 
 class DrainerLock:
@@ -105,7 +109,8 @@ def linger_s() -> float:
 def waiting(spool: str, version: str) -> Next | None:
     """The newer version noted in ``drainer.next``; None when there is none that could work.
 
-    A note of an older or equal version, or of an interpreter that is gone, is removed: it would lock everybody out.
+    A note of an older or equal version, of an interpreter that is gone, or of half a minute ago is removed: it would
+    lock everybody out.
     """
     path = f"{spool}/drainer.next"
     try:
@@ -114,27 +119,19 @@ def waiting(spool: str, version: str) -> Next | None:
         return None
     try:
         data = os.read(fd, _NEXT_LIMIT)
+        old = abs(time.time() - os.fstat(fd).st_mtime) > _NEXT_HOLDS_S
     except OSError:
         return None
     finally:
         os.close(fd)
     found = _parse_next(data)
-    if found is None or not newer(found.version, version) or not os.access(found.interpreter, os.X_OK):
+    if found is None or old or not newer(found.version, version) or not os.access(found.interpreter, os.X_OK):
         try:
             os.unlink(path)
         except OSError:
             return None
         return None
     return found
-
-
-def newer(one: str, other: str) -> bool:
-    """Is version *one* newer than *other*? Numbers count as numbers (``0.10`` > ``0.9``)."""
-    return _key(one) > _key(other)
-
-
-def _key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d{1,9}", version.partition("+")[0])[:6])
 
 
 def _parse_next(data: bytes) -> Next | None:
@@ -145,4 +142,8 @@ def _parse_next(data: bytes) -> Next | None:
         return None
     if not isinstance(version, str) or not isinstance(interpreter, str):
         return None
-    return Next(version, interpreter)
+    command = value.get("command")
+    sound = (
+        isinstance(command, list) and command[:1] == [interpreter] and all(isinstance(part, str) for part in command)
+    )
+    return Next(version, interpreter, command if sound else [])

@@ -83,9 +83,9 @@ def _hand_over(spool: str, version: str) -> None:
     """Start the newer version that waits for this one to end."""
     waiting = lifecycle.waiting(spool, version)
     if waiting is not None:
-        from statustui.journal.spawn import ensure_drainer
+        from statustui.journal.spawn import start_another
 
-        ensure_drainer(spool, waiting.interpreter)
+        start_another(waiting.command or [waiting.interpreter, "-I", "-m", "statustui.drain", spool])
 
 
 def _raise_descriptor_limit() -> None:

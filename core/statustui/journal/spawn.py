@@ -41,7 +41,7 @@ _NOT_ENV = ("STATUSTUI_RUN", "STATUSTUI_TOKEN", "STATUSTUI_JOIN", "STATUSTUI_PAR
 _last_start: dict[str, float] = {}
 
 
-def ensure_drainer(spool: str, interpreter: str | None = None) -> bool:
+def ensure_drainer(spool: str) -> bool:
     """See to it that a drainer works on *spool*. Never raises; costs a few microseconds when one is there.
 
     A drainer is not started while that could be noticed by the program: by another thread that is just waiting for
@@ -49,19 +49,20 @@ def ensure_drainer(spool: str, interpreter: str | None = None) -> bool:
 
     Args:
         spool: directory of the journals.
-        interpreter: Python that runs it; None for the one that runs this program.
 
     Returns:
         True when one works or was started within the last seconds.
     """
     try:
-        if locks.holder(f"{spool}/drainer.lock") is not None:
+        working = locks.holder(f"{spool}/drainer.lock")
+        if working is not None:
+            _make_known(spool, working)
             return True
         now = time.monotonic()
         last = _last_start.get(spool)
         if last is not None and now - last < RETRY_S:
             return True
-        python = interpreter or find_interpreter()
+        python = find_interpreter()
         if python is None or _noticeable():
             return False
         if _claim(spool):
@@ -71,6 +72,22 @@ def ensure_drainer(spool: str, interpreter: str | None = None) -> bool:
         return True
     except (OSError, ValueError, RuntimeError, MemoryError, AttributeError):
         return False
+
+
+def start_another(command: list[str]) -> bool:
+    """Start the drainer of another version; for one that makes room for it."""
+    return _start(command)
+
+
+def _make_known(spool: str, working: int) -> None:
+    """The drainer at work ends when this version is newer than its own."""
+    from statustui.journal.versions import ask_for_room
+
+    python = find_interpreter()
+    if python is not None:
+        ask_for_room(
+            spool, working, getattr(sys.modules["statustui"], "__version__", "0"), lambda: _command(spool, python)
+        )
 
 
 def drainer_command(spool: str) -> list[str]:
