@@ -67,7 +67,8 @@ def folded(facts: Facts, writer: WriterState | None = None) -> RunState:
 
 def compared(state: RunState) -> dict[str, Any]:
     """What must agree; bookkeeping and what depends on the size of batches is left out."""
-    ignored = {"id", "rev", "dirty", "details_dirty", "counted", "events", "profile", "subs", "leaf_weight"}
+    ignored = {"id", "rev", "dirty", "details_dirty", "counted", "counted_s", "events", "profile", "subs"}
+    ignored.add("leaf_weight")
     found = {f.name: getattr(state, f.name) for f in fields(state) if f.name not in ignored}
     found["subs"] = {
         n: {f.name: getattr(sub, f.name) for f in fields(sub) if f.name != "dirty"} for n, sub in state.subs.items()

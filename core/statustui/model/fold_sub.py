@@ -212,7 +212,8 @@ def sub_end(state: RunState, record: Record, writer: WriterState, at: float, m: 
     _size(sub, record)
     fill(sub, record)
     count_items(state, sub, writer, record.get("complete"))
-    sub.status, sub.closed_by_run = _sub_status(record.get("status")), False
+    # What is closed with a provisional end of the run ends as the run turns out to have ended.
+    sub.status, sub.closed_by_run = _sub_status(record.get("status")), record.get("provisional") is True
     sub.started_at = sub.started_at if sub.started_at is not None else at
     sub.ended_at = max(at, sub.started_at)
     duration = clean.real(record.get("duration"), 0.0)

@@ -222,6 +222,8 @@ class RunState:
     details_dirty: bool = False
     counted: tuple[int, str] | None = None
     """(hour, status) under which the stored counters hold it as ended."""
+    counted_s: float | None = field(default=None, compare=False)
+    """Duration that was counted with an end which has been taken back since."""
     cancel: Cancel | None = None
     """Known only while an end is applied: a bad end after it is a cancelled one."""
 

@@ -204,7 +204,7 @@ class Run:
             return
         if message is not None:
             self._message = values.text(message)
-        self._settle(_AS_SUBTASK[status])
+        self._settle(_AS_SUBTASK[status], provisional=provisional)
         if self._percent is not None:
             session.fact("run.info", self.run_id, percent=self._percent)
         self._tell_swallowed(session)
@@ -227,13 +227,13 @@ class Run:
             signals.forget()
         session.drainer()
 
-    def _settle(self, status: SubtaskStatus) -> None:
+    def _settle(self, status: SubtaskStatus, *, provisional: bool = False) -> None:
         """Give every open subtask its end; the loops that an exception left come first, they know that it was one."""
         pending, self._pending = self._pending, []
         for sub in pending:
             sub._end(SubtaskStatus.FAILED if status is SubtaskStatus.COMPLETED else status)
         for sub in tuple(self._subs.values()):
-            sub._end(status)
+            sub._end(status, provisional=provisional)
 
     def _tell_swallowed(self, session: "Session") -> None:
         number, first = border.take()

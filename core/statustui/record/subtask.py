@@ -318,7 +318,7 @@ class Subtask:
             entry["in"] = self._inner
         return entry
 
-    def _end(self, status: SubtaskStatus, error: str | None = None) -> None:
+    def _end(self, status: SubtaskStatus, error: str | None = None, *, provisional: bool = False) -> None:
         session = self._run._session
         if self._ended or session is None:
             return
@@ -340,6 +340,7 @@ class Subtask:
             message=final.get("msg"),
             error=session.text(error) if error else None,
             duration=round(time.monotonic() - self._started, 6),
+            **({"provisional": True} if provisional else {}),
         )
 
     # --- what the end marker of a track tells ---------------------------------------------------------------------

@@ -10,7 +10,9 @@ from statustui.model.state import UNKNOWN_TASK, RunState
 from statustui.model.status import RunStatus
 from statustui.model.times import from_epoch
 from statustui.store.load import parts
+from statustui.store.rows import counted
 from statustui.store.schema import runs, tasks
+from statustui.store.unsettle import corrected, relearn, unsettle
 
 DURATIONS = 50
 """Durations and gaps that a task keeps."""
@@ -87,13 +89,18 @@ def load_named(connection: Connection, wanted: Iterable[str], now: float, *, loc
     return known
 
 
+def _changed(state: RunState) -> bool:
+    """Is this end news? The first one, or one that corrects what was counted."""
+    return counted(state) != state.counted
+
+
 def settle_attention(states: Iterable[RunState], known: Mapping[str, Task]) -> None:
     """A bad end that is read after a later good one needs nobody."""
     for state in states:
         task = known.get(state.task)
         if state.attention_at is None or task is None or task["good_started_at"] is None:
             continue
-        if task["good_started_at"] > from_epoch(state.started_at) and state.counted is None:
+        if task["good_started_at"] > from_epoch(state.started_at) and _changed(state):
             state.attention_at, state.resolved = None, True
 
 
@@ -106,7 +113,9 @@ def update_tasks(states: Iterable[RunState], known: Mapping[str, Task]) -> dict[
             continue
         before = dict(task)
         _latest(task, state)
-        if state.counted is None and not state.status.open:
+        if state.counted is not None and _changed(state):
+            _taken_back(task, state)
+        if _changed(state) and not state.status.open:
             _ended(task, state)
         if task != before:
             changed[state.task] = task
@@ -138,6 +147,27 @@ def _ended(task: Task, state: RunState) -> None:
     task["durations"] = [round(state.duration_s or 0.0, 3), *(task["durations"] or [])][:DURATIONS]
     task["gaps"] = [longest_gap(state), *(task["gaps"] or [])][:DURATIONS]
     task["profiles"] = [profile(state), *(task["profiles"] or [])][:PROFILES]
+
+
+def _taken_back(task: Task, state: RunState) -> None:
+    """The end that was counted turned out to be none, or another one."""
+    status = None if state.counted is None else state.counted[1]
+    if status == RunStatus.CANCELLED:
+        return
+    task["runs"] = max(0, task["runs"] - 1)
+    if status != RunStatus.FINISHED:
+        return
+    task["finished"] = max(0, task["finished"] - 1)
+    before = round(state.counted_s or 0.0, 3)
+    durations = list(task["durations"] or [])
+    if before in durations:
+        place = durations.index(before)
+        task["durations"] = durations[:place] + durations[place + 1 :]
+        task["gaps"] = (task["gaps"] or [])[:place] + (task["gaps"] or [])[place + 1 :]
+    profiles = list(task["profiles"] or [])
+    known = next((place for place, one in enumerate(profiles) if one.get("d") == before), None)
+    if known is not None:
+        task["profiles"] = profiles[:known] + profiles[known + 1 :]
 
 
 def longest_gap(state: RunState) -> float:
@@ -177,7 +207,7 @@ def update_attention(connection: Connection, states: Iterable[RunState]) -> None
     not two.
     """
     for state in states:
-        if state.counted is not None:
+        if not _changed(state) or state.status.open:
             continue
         if state.status.bad and state.retry_of is not None:
             connection.execute(SUPERSEDE, {"b_run_id": state.retry_of})
@@ -209,7 +239,14 @@ def store_tasks(connection: Connection, changed: Mapping[str, Task]) -> None:
 
 def save(connection: Connection, states: Sequence[RunState], known: Mapping[str, Task]) -> None:
     """Store what these runs (just stored themselves) change in their tasks, and settle earlier bad ends."""
-    store_tasks(connection, update_tasks(states, known))
+    changed = update_tasks(states, known)
+    again = [state for state in states if corrected(state)]
+    for name in {state.task for state in again} & known.keys():
+        relearn(connection, known[name])
+        changed[name] = known[name]
+    store_tasks(connection, changed)
+    for state in again:
+        unsettle(connection, state, known.get(state.task))
     renamed = [{"b_run": s.id, "b_task": s.task} for s in states if s.task_rank == 3 and s.status.open]
     if renamed:
         connection.execute(_FORGET, renamed)
