@@ -20,6 +20,9 @@ def lines() -> list[Line]:
             "STATUSTUI_STORE": f"sqlite:///{home}/status.db",
             "HOME": home,
             "STATUSTUI_DRAINER_LINGER": "600",
+            # As installed: else each start would compile what a surrounding setting forbids to keep.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": f"{home}/bytecode",
         }
         python = sys.executable
         ours = [python, "-m", "statustui"]

@@ -212,10 +212,10 @@ class Caller:
         from statustui.model.redact import redact
 
         if self._patterns is None:
-            import re
-
             self._patterns = []
             for pattern in self._settings.redact:
+                import re
+
                 try:
                     self._patterns.append(re.compile(pattern))
                 except re.error:

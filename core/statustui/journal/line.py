@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from statustui.journal.files import MAX_LINE
@@ -12,17 +11,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-_make = getattr(json.encoder, "c_make_encoder", None)
-# ``encode`` makes its C encoder anew for each record: a fifth of what a line costs. One without the list of what is
-# under way can be kept: a record that contains itself is then found out as one that is too deep.
-_chunks = _make and _make(
-    None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False
-)
+
+def _unknown(value: object) -> object:
+    raise TypeError(type(value).__name__)
+
+
+_chunks: Any = None
+try:
+    # The module in C alone: all of json brings the compiler of expressions with it, half of what a short process costs.
+    from _json import encode_basestring_ascii, make_encoder
+except ImportError:  # another Python
+    pass
+else:
+    # ``json.dumps`` makes its C encoder anew for each record: a fifth of what a line costs. One without the list of
+    # what is under way can be kept: a record that contains itself is then found out as one that is too deep.
+    _chunks = make_encoder(None, _unknown, encode_basestring_ascii, None, ":", ",", False, False, False)
 
 
 def _encode(record: object) -> str:
-    return "".join(_chunks(record, 0)) if _chunks else _encoder.encode(record)
+    if _chunks:
+        return "".join(_chunks(record, 0))
+    import json
+
+    return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def line_of(kind: str, run: str | None, fields: dict[str, Any]) -> bytes:

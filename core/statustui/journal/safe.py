@@ -1,11 +1,8 @@
 """Values made safe for a line of the journal: nothing that a store or a terminal chokes on gets through."""
 
-import re
-
 MAX_TEXT = 65_536
 """Characters of the longest text that is kept whole."""
 _MAX_INT = (1 << 63) - 1
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def clean_text(text: str, limit: int = MAX_TEXT) -> str:
@@ -15,11 +12,15 @@ def clean_text(text: str, limit: int = MAX_TEXT) -> str:
         text = text[: max(0, limit - len(note))] + note
     if "\0" in text:
         text = text.replace("\0", "\u2400")
-    return _SURROGATE.sub(_escape, text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(_visible(char) if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
+def _visible(surrogate: str) -> str:
+    code = ord(surrogate)
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 

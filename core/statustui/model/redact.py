@@ -6,11 +6,12 @@ the *name* of a value is decided in :func:`is_secret_name`, not by an expression
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
+# What is compiled, and the compiler, are loaded with the first text that may hold a secret.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
     from typing import Any
 
@@ -67,7 +68,7 @@ _REST = r"[^\s,;&|\"')}\]]*"
 _NAME = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,80})(\\{0,3}[\"']?)((?:\])?\s{0,4}(?:=>|:=|==|=|:)\s{0,4}|\])(?!/)"
 _OPTION = r"(?<![\w\-])(--?[A-Za-z][\w.\-]{1,80})(=|[ \t]{1,4})(?!-)" + _VALUE
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_words: list[re.Pattern[str]] = []
 _STRONG = frozenset(
     ("password", "passwd", "passphrase", "passwort", "pwd", "secret", "credential", "credentials", "apikey",
      "accesskey", "secretkey", "privatekey", "accountkey", "apitoken", "accesstoken", "authtoken",
@@ -94,7 +95,11 @@ _HARMLESS = frozenset(
 
 def _strength(name: str, in_environment: bool = False) -> int:
     """2: always a secret; 1: a secret where it is assigned (``token=…``); 0: none."""
-    words = [word.lower() for word in _WORDS.findall(name)]
+    if not _words:
+        import re
+
+        _words.append(re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"))
+    words = [word.lower() for word in _words[0].findall(name)]
     if not words:
         return 0
     last, before = words[-1], words[-2] if len(words) > 1 else ""
@@ -146,19 +151,26 @@ _steps: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = []
 _scanners: list[re.Pattern[str]] = []
 
 
+def _compile() -> None:
+    import re
+
+    _steps[:] = [
+        (re.compile(_SHAPES), MARK),
+        (re.compile(_URL), _kept),
+        (re.compile(_HEADER), _kept),
+        (re.compile(_SQL), _quoted),
+        (re.compile(_TOOL), _kept),
+        (re.compile(_ELEMENT), _element),
+        (re.compile(_OPTION), _option),
+    ]
+    # The last, so that another thread that finds it finds all.
+    _scanners[:] = [re.compile(expression) for expression in (_PEM, _NAME, _VALUE, _REST)]
+
+
 def _replace(text: str) -> str:
-    """All expressions, one after the other; compiled at the first text that may hold a secret."""
-    if not _steps:
-        _scanners[:] = [re.compile(_PEM), re.compile(_NAME), re.compile(_VALUE), re.compile(_REST)]
-        _steps[:] = [
-            (re.compile(_SHAPES), MARK),
-            (re.compile(_URL), _kept),
-            (re.compile(_HEADER), _kept),
-            (re.compile(_SQL), _quoted),
-            (re.compile(_TOOL), _kept),
-            (re.compile(_ELEMENT), _element),
-            (re.compile(_OPTION), _option),
-        ]
+    """All expressions, one after the other."""
+    if not _scanners:
+        _compile()
     if "-----BEGIN" in text:
         text = _without_keys(text)
     for pattern, replacement in _steps[:-1]:
