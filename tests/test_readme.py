@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.bench import OURS, Bench
+from support.processes import until
 from support.readme import README, with_tables
 
 TEXT = README.read_text(encoding="utf-8")
@@ -58,10 +60,58 @@ def test_its_pipeline_runs_and_one_item_fails(place: Bench) -> None:
     done = subprocess.run([sys.executable, str(script)], env=place.env, cwd=place.home, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Resumed auctions: 8 completed, 1 failed" in done.stdout
+    assert re.search(
+        r"^1 failed, tried again by a resume from [0-9:]{8} on \(sooner: statustui items retry --pipeline auctions\)$",
+        done.stdout,
+        re.MULTILINE,
+    )
     listed = place.command("items", "--status", "failed")
     assert "2024-CA-00002" in listed.stdout
     assert "vision extraction timeout" in listed.stdout
     assert "2024-CA-00001" not in listed.stdout
+
+
+SIX = {"R": "states", "bash": "nightly", "Python": "DAILY_01_load", "unchanged": "old_job", "calls": "thumbnails",
+       "adopted": "sha512sum"}  # fmt: skip
+"""The programs of its five minutes → their tasks."""
+
+
+def test_its_five_minutes_put_each_kind_of_program_on_the_screen_and_stop_and_repeat_it(
+    place: Bench, tmp_path: Path
+) -> None:
+    typed = dict(re.findall(r"<!-- five minutes: (\w+) -->\n```bash\n(.*?)```", TEXT, re.DOTALL))
+    after = typed.pop("after")
+    assert set(typed) == set(SIX)
+    python = place.home / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    if shutil.which("Rscript") is None:
+        del typed["R"]  # as a reader without R would
+    tasks = {SIX[kind] for kind in typed}
+    ours = place.env | {"R_LIBS_USER": str(tmp_path / "rlib")}
+
+    def type_in(text: str) -> subprocess.CompletedProcess[str]:
+        with (tmp_path / "typed").open("w+") as out:  # a pipe would wait for what goes on behind the prompt
+            done = subprocess.run(["bash"], input=text, env=ours, cwd=tmp_path, stdout=out, stderr=out, text=True)
+            out.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, out.read())
+
+    def moving() -> set[str]:
+        return {run["task"] for run in place.runs() if run["items_complete"]}
+
+    try:
+        begun = type_in("".join(typed.values()))
+        assert "adopted: process" in begun.stdout, begun.stdout
+        until(lambda: moving() >= tasks, 60, "progress of each of them")
+        said = type_in(after).stdout
+    finally:
+        place.command("cancel", "--status", "open", "--now", "--yes")
+    assert "PIPELINE STATUS SUMMARY" in said
+    assert "load tables" in said
+    assert re.search(r"^\[\d+/40\] tile \d+$", said, re.MULTILINE), said
+    assert "asked: " in said
+    assert re.search(r"^started: \d+ \w+ \(attempt 2", said, re.MULTILINE), said
+    until(lambda: not place.runs("--status", "open"), 30, "their ends")
 
 
 def test_the_commands_it_shows_do_what_it_says(place: Bench) -> None:

@@ -361,7 +361,7 @@ def test_output_that_nobody_reads_for_a_while_does_not_hold_up_the_other() -> No
         (["python3", "-m", "pack.tool", "y"], ("pack.tool", "python")),
         (["python3.11", "-c", "pass"], ("python3.11", "python")),
         (["Rscript", "--vanilla", "a/fit.R"], ("fit", "R")),
-        (["bash", "-eu", "nightly_backup.sh"], ("nightly_backup.sh", "sh")),
+        (["bash", "-eu", "nightly_backup.sh"], ("nightly_backup", "sh")),
         (["bash", "-lc", "true"], ("bash", "sh")),
         (["bash", "/dev/fd/63", "x"], ("bash", "sh")),
         (["./x.py"], ("x", "python")),

@@ -33,6 +33,9 @@ class _Command(click.Command):
         return super().parse_args(ctx, args)
 
 
+_WHICH = "has ended badly and was not retried yet (an id starts a finished one again, too)"
+
+
 @click.command(
     "retry",
     cls=_Command,
@@ -68,7 +71,7 @@ def command(
     edited = context.meta.get("statustui.command")
     session.check_writable()
     with session.reading() as store:
-        found = targets(store, runs, options, _again, "has ended badly and was not retried yet")
+        found = targets(store, runs, options, _again, _WHICH)
         if (edit or edited is not None) and len(found) != 1:
             raise Stop(USAGE, "a command can be edited for one run only")
         if edited == []:

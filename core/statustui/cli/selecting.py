@@ -186,7 +186,7 @@ def eligible_run(store: "Store", text: str, eligible: Callable[[Run], bool], wha
     if len(found) > 1 or found[0].task == text:
         able = [run for run in found if eligible(run)]
         if not able:
-            raise Stop(USAGE, f"no run of {text} {what}")
+            raise Stop(USAGE, f"no run of {text} {what}; its latest is {found[0].id} ({found[0].status.value})")
         if len(able) > 1:
             raise _ambiguous(text, able)
         return able[0]

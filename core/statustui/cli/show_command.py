@@ -102,7 +102,8 @@ class _Page:
         if run.percent is not None:
             by_hand = " (set by the program)" if run.percent_source == "manual" else ""
             bar = figures.bar(run.percent / 100, 28, out.ascii)
-            self._fact("overall", bar, f" {figures.percent(run.percent)} {figures.subtasks(run)}{by_hand}")
+            done = f", {figures.subtasks(run)} subtasks done" if run.subtasks_done or run.total_subtasks else ""
+            self._fact("overall", bar, f" {figures.percent(run.percent)}{done}{by_hand}")
         elif figures.subtasks(run):
             self._fact("overall", f"{figures.subtasks(run)} subtasks done")
         if run.overall_message:

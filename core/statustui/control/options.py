@@ -208,7 +208,7 @@ def _absolute(path: str, cwd: str | None) -> str:
 def _task_of(name: str) -> str:
     """A script's name as its own recorder would have it, so that wrapped and plain runs are one task's."""
     root, ending = os.path.splitext(name)
-    return root if root and ending in (".py", ".pyz", ".R", ".r") else name
+    return root if root and ending in (".py", ".pyz", ".R", ".r", ".sh") else name
 
 
 def read_env_file(path: str) -> dict[str, str]:
