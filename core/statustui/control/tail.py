@@ -16,7 +16,7 @@ _TELLING = re.compile(
 
 
 def last_lines(path: str, start: int, end: int | None = None, lines: int = LINES) -> list[str]:
-    """The last lines of a file from byte *start* to *end*: without terminal sequences, of a progress bar its last state."""
+    """The last lines of a file from byte *start* to *end*: without terminal sequences, of a bar its last state."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
