@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from statustui.store import item_changes, item_claims, item_reads
+from statustui.store import item_changes, item_claims, item_reads, schema
 from statustui.store.batch import Death, HostInfo
 from statustui.store.open import Store
 from support.item_facts import STEPS, Told, define, picture, sound, states
@@ -513,3 +514,17 @@ def test_two_additions_at_one_moment_decide_alike_whatever_came_before_them(stor
         for told in (adds, skip) if name == "one" else (Told(name=name), skip, adds):
             told.give(store)
         assert picture(store, name)["k"]["attributes"] == {"a": 2}
+
+
+def test_what_can_be_no_key_makes_no_item(store: Store, told: Told) -> None:
+    told.journal.fact(
+        "refused", p="auctions", step="judge", what="complete", reason="an item needs a key that is not empty"
+    )
+    told.give(store)
+    told.give(store)
+    with store.read() as connection:
+        rows = connection.execute(select(schema.events.c.kind, schema.events.c.item, schema.events.c.message)).all()
+    assert [tuple(row) for row in rows if row.kind == "refused"] == [
+        ("refused", None, "auctions: complete: an item needs a key that is not empty")
+    ]
+    assert states(store) == {}

@@ -17,6 +17,7 @@ def pipeline(*steps: Step) -> Definition:
         ((Step(key="a"), Step(key="a")), "step 'a' stands twice"),
         ((Step(key="a", weight=0),), "step 'a' has weight 0"),
         ((Step(key="a", weight=float("nan")),), "step 'a' has weight nan"),
+        ((Step(key="a", max_retries=-1),), "step 'a' has -1 retries"),
         ((Step(key="a", after=("b",)),), "step 'a' comes after 'b', which is no step"),
         ((Step(key="a", after=("b",)), Step(key="b", after=("a",))), "in a circle: a → b → a|in a circle: b → a → b"),
         ((Step(key="a"), Step(key="b", aliases=("a",))), "alias 'a' of step 'b' is a step itself"),

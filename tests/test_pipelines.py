@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -51,6 +52,10 @@ def test_a_definition_that_contradicts_itself_is_refused_by_name() -> None:
         Pipeline("p", [Step(key="a", after=("b",))])
     with pytest.raises(DefinitionError, match="in a circle"):
         Pipeline("p", [Step(key="a", after=("b",)), Step(key="b", after=("a",))])
+    with pytest.raises(DefinitionError, match=r"^a pipeline needs a name$"):
+        Pipeline(" ", ["judge"])
+    with pytest.raises(DefinitionError, match=r"^pipeline 'p': steps are a list, not the text 'judge'$"):
+        Pipeline("p", "judge")
 
 
 def test_the_definition_is_told_once_before_the_first_fact(auctions: Pipeline, state_dir: Path) -> None:
@@ -187,7 +192,9 @@ def test_a_date_that_is_none_is_refused(auctions: Pipeline, state_dir: Path, wro
 @pytest.mark.parametrize("key", ["", None, "  ", "x" * 501])
 def test_a_key_that_is_none_is_refused(auctions: Pipeline, state_dir: Path, key: object) -> None:
     auctions.complete(key, "judge")
-    assert [r["k"] for r in told(state_dir)[1:]] == ["refused"]
+    (refused,) = told(state_dir)[1:]
+    assert (refused["k"], refused["step"], "key" in refused) == ("refused", "judge", False)
+    assert re.match("an item needs a key that is not empty|the key has more than 500 characters", refused["reason"])
 
 
 def test_plans_of_items(auctions: Pipeline, state_dir: Path) -> None:

@@ -8,7 +8,7 @@ from statustui.model.items import Failure, PipelineSummary, StepSummary
 from statustui.model.pipeline import Step
 from statustui.model.status import ItemStatus
 from statustui.pipelines.retrying import Backoff, may_retry
-from statustui.pipelines.summary import as_date, lines, plural, titled
+from statustui.pipelines.summary import as_date, as_range, lines, plural, titled
 
 AT = datetime(2025, 2, 10, tzinfo=UTC)
 STEP = Step(key="judge", label="2", title="Judgment Extracted")
@@ -71,6 +71,9 @@ def test_dates() -> None:
     assert as_date(None) is None
     with pytest.raises(ValueError, match="is no date"):
         as_date("tomorrow")
+    assert as_range("2025-01-02", None) == (date(2025, 1, 2), None)
+    with pytest.raises(ValueError, match=r"^until 2025-01-01 is before since 2025-01-02$"):
+        as_range("2025-01-02", "2025-01-01")
 
 
 def test_back_off_grows_and_is_the_same_for_everybody() -> None:

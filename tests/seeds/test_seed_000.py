@@ -14,6 +14,7 @@ import pytest
 
 from statustui import Pipeline, Step
 from statustui.model.status import ItemStatus
+from statustui.pipelines.verify import BadPattern
 from support.items import command, reporting_to
 
 SUMMARY = """\
@@ -85,8 +86,8 @@ def case(number: int) -> str:
 
 
 @pytest.fixture
-def auctions(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    with reporting_to(sqlite_url, monkeypatch):
+def auctions(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    with reporting_to(store_url, monkeypatch):
         made = Pipeline("auctions", STEPS)
         yield made
         made.close()
@@ -206,6 +207,19 @@ def test_verify_against_the_files_on_disk(auctions: Pipeline, tmp_path: Path) ->
     assert "0 do not agree" in again.stdout
     assert not auctions.is_complete(case(2), "pdf_downloaded")
     assert auctions.is_complete(case(9), "pdf_downloaded")
+
+
+def test_a_pattern_with_a_field_that_items_lack_resets_nothing(auctions: Pipeline, tmp_path: Path) -> None:
+    for number, about in ((1, {"folio": "f1"}), (2, None)):
+        auctions.add(case(number), attributes=about)
+        auctions.complete(case(number), "pdf_downloaded")
+    with pytest.raises(BadPattern, match="step 'pdf_downloaded': no item has the attribute 'folios' of the pattern"):
+        auctions.verify({"pdf_downloaded": "data/{folios}/*.pdf"}, root=tmp_path, fix=True)
+    # Where the files of the second one would be nobody can say.
+    looked = auctions.verify({"pdf_downloaded": "data/{folio}/*.pdf"}, root=tmp_path, fix=True)
+    assert [one.key for one in looked.found] == [case(1)]
+    assert not auctions.is_complete(case(1), "pdf_downloaded")
+    assert auctions.is_complete(case(2), "pdf_downloaded")
 
 
 def test_the_migration_from_the_auctions_table(auctions: Pipeline, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ UPLOADS = [step for name in DESTINATIONS for step in (f"queue_{name}", f"upload_
 
 
 @pytest.fixture
-def files(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    with reporting_to(sqlite_url, monkeypatch):
+def files(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    with reporting_to(store_url, monkeypatch):
         steps = [Step(key=key, optional=key == "process_with_ocr") for key in MAIN]
         made = Pipeline("files", steps)
         yield made

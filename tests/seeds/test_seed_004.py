@@ -14,9 +14,9 @@ WEIGHTS = {"upload": 0.1, "processing": 0.6, "matching": 0.2, "report_generation
 
 
 @pytest.fixture
-def here(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with reporting_to(sqlite_url, monkeypatch):
-        yield sqlite_url
+def here(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with reporting_to(store_url, monkeypatch):
+        yield store_url
 
 
 def make_files(folder: Path) -> list[Path]:

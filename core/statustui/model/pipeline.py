@@ -62,11 +62,15 @@ class Definition:
 
     def __post_init__(self) -> None:
         by_key: dict[str, Step] = {}
+        if not self.name.strip():
+            raise DefinitionError("a pipeline needs a name")
         for step in self.steps:
             if not step.key:
                 raise DefinitionError(f"pipeline {self.name!r}: a step has no key")
             if step.key in by_key:
                 raise DefinitionError(f"pipeline {self.name!r}: step {step.key!r} stands twice")
+            if step.max_retries is not None and step.max_retries < 0:
+                raise DefinitionError(f"pipeline {self.name!r}: step {step.key!r} has {step.max_retries} retries")
             if not step.weight > 0:
                 raise DefinitionError(
                     f"pipeline {self.name!r}: step {step.key!r} has weight {step.weight}, not above 0"

@@ -27,7 +27,7 @@ from statustui.pipelines.desk import Desk
 from statustui.pipelines.handlers import Handler, check_handler
 from statustui.pipelines.reporting import Reporter
 from statustui.pipelines.retrying import may_retry
-from statustui.pipelines.summary import as_date
+from statustui.pipelines.summary import as_date, as_range
 from statustui.pipelines.work import Keeper, Work
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Coordinator:
         """The pipeline in figures, of all items or those of a range of dates (both included)."""
         from statustui.store import item_summary
 
-        first, last = as_date(since), as_date(until)
+        first, last = as_range(since, until)
         with self._asking() as store:
             return item_summary.summary(store, self.name, since=first, until=last)
 
@@ -199,10 +199,9 @@ class Coordinator:
         """Keys of items that wait at a step and could begin there, at most *limit*."""
         from statustui.store import item_claims
 
+        first, last = as_range(since, until)
         with self._asking() as store:
-            return item_claims.ready(
-                store, self.name, self.key_of(step), limit=limit, since=as_date(since), until=as_date(until)
-            )
+            return item_claims.ready(store, self.name, self.key_of(step), limit=limit, since=first, until=last)
 
     def failed(
         self, since: object = None, until: object = None, max_retries: int | None = None, step: str | None = None
@@ -210,12 +209,13 @@ class Coordinator:
         """Failed steps of items, the latest first; with *max_retries* only those that may be tried again."""
         from statustui.store import item_summary
 
+        first, last = as_range(since, until)
         with self._asking() as store:
             found = item_summary.failed(
                 store,
                 self.name,
-                since=as_date(since),
-                until=as_date(until),
+                since=first,
+                until=last,
                 step=None if step is None else self.key_of(step),
             )
         if max_retries is None:

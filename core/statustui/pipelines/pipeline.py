@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from statustui.model.pipeline import Definition, Step
+from statustui.model.pipeline import Definition, DefinitionError, Step
 from statustui.model.status import ItemStatus
 from statustui.pipelines.reporting import Reporter
 from statustui.pipelines.retrying import MAX_RETRIES, Backoff
@@ -60,6 +60,8 @@ class Pipeline:
         Raises:
             DefinitionError: the steps contradict one another; the message names the step.
         """
+        if isinstance(steps, str):
+            raise DefinitionError(f"pipeline {name!r}: steps are a list, not the text {steps!r}")
         made = tuple(step if isinstance(step, Step) else Step(key=step) for step in steps)
         self.definition = Definition(name=name, steps=made)
         self.store = store

@@ -6,6 +6,7 @@ and changes nothing. What only the store can know (a step that is none, one that
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -269,7 +270,9 @@ class Reporter:
         session = self.session
         if session is not None:
             self._announce(session)
-            about = {"key": model_values.name(key), "step": step, "what": what, "reason": session.text(reason)}
+            about: dict[str, Any] = {"step": step, "what": what, "reason": session.text(reason)}
+            with suppress(ValueError):  # what can be no key makes no item either
+                about["key"] = values.key(key)
             session.fact("refused", None, p=self.definition.name, **about)
 
     def _fact(self, what: str, key: object, /, run: object = None, **fields: Any) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from statustui.model.pipeline import Step
@@ -15,8 +16,9 @@ from statustui.model.status import ItemStatus
 from statustui.pipelines import summary as texts
 from statustui.pipelines.console import Console
 from statustui.pipelines.handlers import Handler
-from statustui.pipelines.retrying import Backoff
+from statustui.pipelines.retrying import Backoff, may_retry
 from statustui.pipelines.work import Work
+from statustui.store.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from statustui.pipelines.coordinating import Coordinator
@@ -79,6 +81,7 @@ class Resume:
         self._counts = dict.fromkeys(ItemStatus, 0)
         self._errors: list[tuple[str, str, str]] = []
         self._tried: set[tuple[str, str]] = set()
+        self._begun: set[str] = set()
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
@@ -101,6 +104,9 @@ class Resume:
         finally:
             self._all.settle()
         self._console.line(f"Resumed {name}: {self._told()}")
+        if options.show:
+            for line in self._still_failed():
+                self._console.line(line)
         return Resumed(
             run_id=run.run_id,
             completed=self._counts[ItemStatus.COMPLETED],
@@ -122,6 +128,9 @@ class Resume:
                     looked = True
                 elif not (options.wait and self._wait_for_retries(steps)):
                     break
+            for step in steps:
+                if step.key not in self._begun and not self._stop.is_set():
+                    run.subtask(self._title(step)).skip("nothing to do")
             run.message = self._told()
 
     def _told(self) -> str:
@@ -129,6 +138,22 @@ class Resume:
         words[ItemStatus.PENDING] = "given back"
         told = [f"{self._counts[key]:,} {word}" for key, word in words.items() if self._counts[key]]
         return ", ".join(told) or "nothing was left to do"
+
+    def _still_failed(self) -> Iterator[str]:
+        """What has failed, now or before, and when it is tried again; the end of a call is no end of the work."""
+        options = self._options
+        with suppress(StoreUnavailable):
+            found = self._all.failed(options.since, options.until)
+            again = [options.backoff.due_at(one) for one in found if may_retry(one, options.max_retries)]
+            if again:
+                due = datetime.fromtimestamp(min(again)).astimezone()
+                at = "now on" if due.timestamp() <= time.time() else f"{due:%H:%M:%S} on"
+                yield (
+                    f"{len(again):,} failed, tried again by a resume from {at}"
+                    f" (sooner: statustui items retry --pipeline {self._all.name})"
+                )
+            if len(found) > len(again):
+                yield f"{len(found) - len(again):,} failed for good: a permanent error, or no retries left"
 
     def _left(self) -> dict[str, int]:
         """Show the summary; how many items are not done, by step."""
@@ -159,6 +184,7 @@ class Resume:
         total = self._all.waiting(step.key, self._options)
         if not total:
             return 0
+        self._begun.add(step.key)
         handler = self._handlers[step.key]
         began = time.monotonic()
         with run.subtask(self._title(step), total=total, unit="items") as sub:

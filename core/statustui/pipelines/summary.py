@@ -197,3 +197,15 @@ def as_date(value: object) -> date | None:
 
     text = day(value)
     return None if text is None else date.fromisoformat(text)
+
+
+def as_range(since: object, until: object) -> tuple[date | None, date | None]:
+    """The first and the last date of a range.
+
+    Raises:
+        ValueError: one is no date, or the last comes before the first.
+    """
+    first, last = as_date(since), as_date(until)
+    if first is not None and last is not None and last < first:
+        raise ValueError(f"until {last} is before since {first}")
+    return first, last

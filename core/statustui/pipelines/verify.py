@@ -86,20 +86,31 @@ def verify(coordinator: Coordinator, patterns: Mapping[str, str], *, root: str =
     known = _checked(coordinator, patterns)
     result = Verified()
     seen: dict[str, set[str]] = {step: set() for step in known}
+    lacking: dict[str, str] = {}
+    there: set[str] = set()
     for item in _items(coordinator):
         result.items += 1
+        about = {"key": item.key, **item.attributes}
         for step, pattern in known.items():
             status = item.states.get(step)
             if status is None:
                 continue
+            missing = next((name for name in map(_attribute, _fields(pattern)) if name not in about), None)
+            if missing is not None:  # nobody can say where its files would be
+                lacking[step] = missing
+                continue
+            there.add(step)
             result.checked += 1
-            files = files_of(pattern, {"key": item.key, **item.attributes}, root)
+            files = files_of(pattern, about, root)
             seen[step].update(files)
             finding = _finding(status, files)
             if finding is not None:
                 result.found.append(
                     Disagreement(key=item.key, step=step, finding=finding, status=status, files=files[:10])
                 )
+    for step, name in lacking.items():
+        if step not in there:
+            raise BadPattern(f"step {step!r}: no item has the attribute {name!r} of the pattern {known[step]!r}")
     for step, pattern in known.items():
         result.found += _strangers(coordinator, step, pattern, root, seen[step])
     if fix:
@@ -124,6 +135,11 @@ def _fields(pattern: str) -> list[str]:
         return [name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None]
     except ValueError as error:
         raise BadPattern(f"pattern {pattern!r}: {error}") from error
+
+
+def _attribute(name: str) -> str:
+    """Which attribute a field such as ``{folio}`` or ``{place[0]}`` is taken from."""
+    return re.split(r"[.\[]", name, maxsplit=1)[0]
 
 
 def files_of(pattern: str, about: Mapping[str, object], root: str) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class Items:
         self._connection = connection
         self._now = now
         self._definitions: list[_Fact] = []
+        self._of_none: list[_Fact] = []  # refusals about what can be no key
         self._facts: dict[tuple[str, str], list[_Fact]] = {}
         self._progress: dict[tuple[str, str], list[tuple[str, str | None, float, float | None]]] = {}
         self._abandoned: dict[tuple[str, str], list[Abandoned]] = {}
@@ -74,6 +75,8 @@ class Items:
             if run is not None and run.status.open:
                 # A run that works through items is not stalled while they get on.
                 run_progress(run, at, clean.real(record.get("m")))
+        elif name and record.get("k") == "refused":
+            self._of_none.append(fact)
 
     def slot(self, slot: Mapping[str, Any]) -> None:
         """Keep the progress that a slot tells of running steps."""
@@ -100,6 +103,10 @@ class Items:
         Returns:
             How many items changed.
         """
+        for fact in self._of_none:
+            said = ": ".join(clean.text(fact.record.get(name), 2000) or "" for name in ("p", "what", "reason"))
+            row = {"at": from_epoch(fact.at), "kind": "refused", "message": clean.text(said, 4096)}
+            self._connection.execute(insert(events), row)
         changed, known = self._settle()
         ended = {run.run_id: _said(run) for run in runs if not run.status.open}
         places = {*self._facts, *self._progress, *self._abandoned}
@@ -125,7 +132,7 @@ class Items:
             # it passes over locked items, but who waited for others while holding these would make a ring.
             pipeline = item_definitions.pipeline_of(self._store, self._connection, name)
             derive_again(self._store, self._connection, pipeline.id, _DERIVED_AT_ONCE)
-        return saved + len(self._definitions)
+        return saved + len(self._definitions) + len(self._of_none)
 
     def _loaded(
         self, known: Mapping[str, PipelineState], places: Iterable[tuple[str, str]], left: Iterable[tuple[str, str]]
