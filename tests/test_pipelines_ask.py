@@ -1,7 +1,6 @@
 """Coordinating items through the store: claims, fences, leases, resuming; on SQLite and PostgreSQL."""
 
 import asyncio
-import io
 import os
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,12 @@ import pytest
 
 from statustui import Pipeline, Step
 from statustui.model.status import ItemStatus
-from statustui.pipelines.console import Console
-from statustui.pipelines.handlers import BadHandler, check_handler
 from statustui.pipelines.retrying import Backoff
 from statustui.store.errors import StoreUnavailable
 from statustui.store.item_claims import UnknownStep
 from statustui.store.item_reads import NoSuchItem
-from support.items import reporting_to
+from support.items import STEPS, fill, nothing, reporting_to, states
 from support.journals import CORE
-
-STEPS = ["fetch", "parse", "load"]
 
 
 @pytest.fixture
@@ -45,23 +39,6 @@ def local(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline
         made = Pipeline("files", STEPS)
         yield made
         made.close()
-
-
-def fill(pipeline: Pipeline, number: int) -> list[str]:
-    keys = [f"f{n:03}" for n in range(number)]
-    for key in keys:
-        pipeline.add(key)
-    return keys
-
-
-def nothing(work: object) -> None:
-    """A handler that has nothing to do."""
-
-
-def states(pipeline: Pipeline, key: str) -> dict[str, str]:
-    item = pipeline.overall(key)
-    assert item is not None
-    return {step: status.value for step, status in item.states.items()}
 
 
 def test_questions_see_what_this_process_has_just_reported(files: Pipeline) -> None:
@@ -386,67 +363,6 @@ def test_a_changed_definition_keeps_old_rows_and_says_what_changed(files: Pipeli
     later.close()
 
 
-def test_handlers_must_be_for_steps_that_there_are(local: Pipeline) -> None:
-    fill(local, 1)
-    with pytest.raises(UnknownStep, match=r"files has no step 'prase'; it has fetch, parse, load"):
-        local.resume({"prase": nothing}, show=False)
-    local.add_steps("f000", ["upload_to_s3"], group="uploads")
-    assert local.resume({"upload_to_s3": nothing}, show=False).completed == 1
-
-
-class Loader:
-    def __call__(self, work: object) -> None:
-        """One item."""
-
-    def load(self, work: object, *, again: bool = False) -> None:
-        """One item."""
-
-    def bare(self) -> None:
-        """No item."""
-
-
-async def later(work: object) -> None:
-    """One item, asynchronously."""
-
-
-def two(work: object, path: str) -> None:
-    """Wants a path, too."""
-
-
-def yielding(work: object) -> Iterator[int]:
-    yield 1
-
-
-async def async_two(work: object, path: str) -> None:
-    """Wants a path, too."""
-
-
-@pytest.mark.parametrize(
-    "handler", [nothing, later, Loader(), Loader().load, str, partial(two, path="x"), lambda *works: None, print]
-)
-def test_whatever_takes_one_item_is_a_handler(handler: Any) -> None:
-    check_handler("fetch", handler)
-
-
-@pytest.mark.parametrize(
-    ("handler", "said"),
-    [
-        (two, r"two\(.*path.* is called with one item \(missing a required argument: 'path'\)"),
-        (async_two, r"async_two\(.*missing a required argument"),
-        (lambda: None, r"too many positional arguments"),
-        (Loader().bare, r"bare\(\)"),
-        (partial(two, "x", "y"), r"two\(\)"),
-        (yielding, r"yielding has a yield"),
-        ("fetch.py", r"'fetch.py' is no function"),
-    ],
-)
-def test_what_could_never_work_is_refused_before_any_item_fails(local: Pipeline, handler: Any, said: str) -> None:
-    fill(local, 1)
-    with pytest.raises(BadHandler, match=rf"^step 'fetch': .*{said}.*def fetch\(work\): \.\.\.$"):
-        local.resume({"fetch": handler}, show=False)
-    assert states(local, "f000")["fetch"] == "pending"
-
-
 def test_a_range_of_dates(files: Pipeline) -> None:
     for day in (1, 2, 3):
         files.add(f"f{day}", date=f"2025-01-0{day}")
@@ -478,26 +394,6 @@ def test_a_store_that_can_not_be_reached_is_said_when_it_is_asked(env: Path, mon
         Pipeline("files", STEPS).summary()
 
 
-def test_the_live_line_is_redrawn_in_place_and_cleans_what_it_shows() -> None:
-    class Terminal(io.StringIO):
-        encoding = "utf-8"
-
-        def isatty(self) -> bool:
-            return True
-
-    out = Terminal()
-    console = Console(show=True, stream=out)
-    console.bar("Step 1", 5, 10, 1, time.monotonic() - 3)
-    console.line("a \x1b[31mforeign\x1b[0m text")
-    console.bar("Step 1", 10, 10, 1, time.monotonic() - 6, last=True)
-    shown = out.getvalue()
-    assert "\r\x1b[KStep 1  ████████████░░░░░░░░░░░░ 5/10 50%  1 failed  0:03  ~0:03 left" in shown
-    assert "\x1b[31m" not in shown
-    assert shown.endswith("10/10 100%  1 failed  0:06\n")
-    out.close()
-    console.line("nobody reads this")  # and nothing is raised
-
-
 def test_who_resumes_right_after_a_kill_gets_what_the_dead_one_held(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -519,10 +415,3 @@ files.resume({"fetch": lambda work: (print(work.key, flush=True), time.sleep(60)
         program.communicate()
         assert files.resume({"fetch": nothing}, show=False).completed == 2
         files.close()
-
-
-def test_a_handler_that_gives_everything_back_does_not_get_it_for_ever(local: Pipeline) -> None:
-    fill(local, 3)
-    told = local.resume({"fetch": lambda work: work.give_back("not today")}, show=False)
-    assert (told.given_back, told.completed) == (3, 0)
-    assert local.ready("fetch") == ["f000", "f001", "f002"]
