@@ -304,6 +304,16 @@ def test_a_change_without_a_terminal_needs_yes(inside: Cli, filled: Filled) -> N
         assert reads.requests(store) == []
 
 
+def test_nothing_to_end_is_said_and_answered_with_no(inside: Cli, filled: Filled) -> None:
+    with filled.open() as store:
+        from statustui.store import reads
+
+        over = next(run for run in reads.find(store, "1") if not run.status.open)
+    answer = inside("cancel", str(over.id), "--yes")
+    assert answer.code == 1
+    assert answer.out.startswith(f"not open: {over.id} ")
+
+
 def test_a_dry_run_changes_nothing(inside: Cli, filled: Filled) -> None:
     answer = inside("ack", "--status", "bad", "--dry-run")
     assert answer.code == 0

@@ -180,6 +180,21 @@ def test_completion_scripts(shell: str) -> None:
     assert "_STATUSTUI_COMPLETE" in answer.stdout
 
 
+@pytest.mark.parametrize(("typed", "offered"), [("statustui canc", "cancel"), ("statustui run", "run runs")])
+def test_bash_completes_commands_by_the_script(typed: str, offered: str) -> None:
+    words = typed.split()
+    ask = f"""
+{statustui("completion", "bash").stdout}
+COMP_WORDS=({typed}); COMP_CWORD=1; _statustui_completion statustui {words[1]} statustui
+printf '%s\n' "${{COMPREPLY[@]}}" | sort | xargs
+"""
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", ask], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == offered
+
+
 def test_every_command_has_help_with_an_example() -> None:
     from importlib import import_module
 

@@ -6,7 +6,7 @@ import click
 
 from statustui.cli.changing import announce, change_options, report, targets
 from statustui.cli.selecting import RUN, selectors
-from statustui.cli.session import OK, Session, shared
+from statustui.cli.session import NO, OK, Session, shared
 
 
 @click.command(
@@ -30,7 +30,8 @@ def command(
         found = targets(store, runs, options, lambda run: run.status.open, "is open")
         ended = [run for run in found if not run.status.open]
         found = [run for run in found if run.status.open]
-        announce(session, "KILL" if now else "Cancel", found)
+        if found:
+            announce(session, "KILL" if now else "Cancel", found)
         results = [(run, "not open", f"it is {run.status.value}") for run in ended]
         if not dry_run and found:
             session.confirm("End them?" if len(found) > 1 else "End it?", yes=yes)
@@ -42,4 +43,4 @@ def command(
                 ask_cancel(store, run, by=by, now=now, reason=reason, settings=session.settings)
                 results.append((run, "asked", f"statustui wait {run.id} waits for its end"))
     report(session, results)
-    return OK
+    return OK if found else NO

@@ -47,7 +47,7 @@ def parse_time(text: str, now: datetime) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(f"{text!r} is no time: write 2h, 3d, today, yesterday or 2026-11-22T14:00") from None
+        raise ValueError(f"{text!r} is no time: write 2h, 3d, today, yesterday or 2026-11-22T14:00;") from None
     return at.astimezone(UTC)
 
 
