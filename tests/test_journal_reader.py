@@ -1,7 +1,9 @@
 """A reader takes every whole line and names every other one, whatever stands in the files."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import time
 from itertools import pairwise
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from statustui.journal.files import MAX_LINE, SPAN, prepare_spool
 from statustui.journal.reader import JournalReader, check, list_journals, remove_journal, understand
 from statustui.journal.writer import Writer
+from statustui.model import fold, item_fold
 from support.journals import CORE, errors, lines, program, records
 
 JOURNAL = "01900000-0000-7000-8000-000000000000"
@@ -284,3 +287,31 @@ def test_the_examples_of_the_format_are_records(spool: Path) -> None:
     kinds = {str(record["k"]) for record in records(spool)}
     table = text.split("## Kinds")[1].split("An example")[0]
     assert kinds == {row.split("`")[1] for row in table.splitlines() if row.startswith("| `")} - {"k"}
+
+
+@pytest.mark.parametrize("module", ["fold", "fold_sub", "item_fold", "item_ends", "named"])
+def test_the_format_tells_of_every_field_that_is_read(module: str) -> None:
+    text = (CORE / "statustui" / "journal" / "FORMAT.md").read_text()
+    missing = {name for name in read_fields(CORE / "statustui" / "model" / f"{module}.py")
+               if not re.search(rf"[`\"]{re.escape(name)}[`\"]", text)}  # fmt: skip
+    assert not missing
+
+
+def test_the_format_tells_of_every_kind_that_is_understood() -> None:
+    text = (CORE / "statustui" / "journal" / "FORMAT.md").read_text()
+    told = set(re.findall(r"^\| `([a-z.]+)` \|", text, re.M))
+    assert told >= set(fold._HANDLERS) | set(item_fold.KINDS) | {"pipeline", "writer", "close", "dropped"}
+
+
+def read_fields(path: Path) -> set[str]:
+    """Fields of records (and of slots) that a module takes by their names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="record" | "values"), attr="get"), args=[key, *_]):
+                found.add(key)
+            case ast.Subscript(value=ast.Name(id="record" | "values"), slice=key):
+                found.add(key)
+            case ast.Compare(left=key, comparators=[ast.Name(id="record" | "values")]):
+                found.add(key)
+    return {str(key.value) for key in found if isinstance(key, ast.Constant)}

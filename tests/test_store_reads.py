@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from statustui.model.ids import new_id
 from statustui.model.status import RequestKind, RequestState, RunStatus
 from statustui.model.times import from_epoch, utc_now
-from statustui.store import reads, requests
+from statustui.store import history, reads, requests
 from statustui.store.apply import Death
+from statustui.store.history import Past
 from statustui.store.open import Store, open_store
 from statustui.store.requests import NoSuchRun
 from statustui.store.selector import Selector, escaped
@@ -139,6 +140,40 @@ def test_runs_are_selected_and_paged(store: Store, journal: Journal) -> None:
     assert ids(since=from_epoch(T0 + 100)) == []
     assert [run.id for run in reads.runs(store, Selector(), limit=2, before=6)] == [5, 4]
     assert reads.count(store, Selector(tasks=("DAILY_*",))) == 3
+
+
+def test_old_runs_that_are_imported_later_are_not_the_newest(store: Store, journal: Journal) -> None:
+    start(journal, "recorded")
+    give(store, journal)
+    old = [
+        Past(f"00000000-0000-4000-8000-{n:012}", "old", 1e9 + n // 2, 1e9 + n + 60, 60.0, "finished") for n in range(5)
+    ]
+    history.add(store, old)
+
+    def starts(**page: Any) -> list[int]:
+        return [run.id for run in reads.runs(store, Selector(until=from_epoch(T0 + 1_000)), **page)]
+
+    whole = starts()
+    assert [whole[0], sorted(whole[1:])] == [1, [2, 3, 4, 5, 6]]
+    times = [run.started_at for run in reads.runs(store, Selector())]
+    assert times == sorted(times, reverse=True)
+    assert whole == [run.id for run in reads.runs(store, Selector())]
+    paged, page = [], starts(limit=2)
+    while page:
+        paged += page
+        page = starts(limit=2, before=page[-1])
+    assert paged == whole
+    assert reads.runs(store, Selector(tasks=("old",)), limit=1)[0].id == 6, "by its number where a task is named"
+
+
+def test_a_heading_without_name_and_content_is_not_shown(store: Store, journal: Journal) -> None:
+    run = start(journal)
+    for n, parent in ((1, None), (2, None), (3, 2)):
+        journal.fact("sub.start", run, n=n, name="inner" if n == 3 else "", parent=parent)
+    for n in (1, 2):
+        journal.fact("sub.info", run, n=n, heading=True, total=None)
+    give(store, journal)
+    assert [sub.number for sub in reads.detail(store, run).subtasks] == [2, 3]
 
 
 def test_runs_are_found_as_people_name_them(store: Store, journal: Journal) -> None:

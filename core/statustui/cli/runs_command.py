@@ -25,7 +25,7 @@ from statustui.model.run import Run
 @click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]...")
 @selectors
 @click.option("-n", "--limit", type=click.IntRange(1, 100_000), default=50, help="At most so many (default 50).")
-@click.option("--before", type=int, metavar="ID", help="Only runs with a smaller id: the next page.")
+@click.option("--before", type=int, metavar="ID", help="Only runs below this one in the list: the next page.")
 @shared
 @click.pass_obj
 def command(session: Session, /, ids: tuple[int, ...], limit: int, before: int | None, **options: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
 
-from statustui.model.run import Host, Request, Run, RunDetail, Snapshot, TaskStats
+from statustui.model.run import Host, Request, Run, RunDetail, Snapshot, Subtask, TaskStats
 from statustui.model.status import RequestState, RunStatus
 from statustui.model.times import from_epoch, to_epoch, utc_now
 from statustui.store import records, sound
@@ -173,18 +173,27 @@ def _stats(store: Store, connection: Connection, names: Iterable[str]) -> dict[s
 
 
 def runs(store: Store, selector: Selector, limit: int = 50, before: int | None = None) -> list[Run]:
-    """Runs that match, the newest (largest id) first.
+    """Runs that match, the newest first: by their start, also those that were imported lately.
+
+    Where more is asked than times, it is the largest id first, which the indexes of tasks and statuses answer.
 
     Args:
         store: the store.
         selector: which.
         limit: at most so many.
-        before: only ids below this one: the next page.
+        before: only what comes after the run of this id: the next page.
     """
-    statement = SELECT_RUN.where(*selector.conditions()).order_by(runs_table.c.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(runs_table.c.id < before)
+    statement = SELECT_RUN.where(*selector.conditions()).limit(limit)
+    started, number = runs_table.c.started_at, runs_table.c.id
     with store.read() as connection:
+        if not selector.only_times():
+            statement = statement.order_by(number.desc())
+            return list(_runs(connection, statement if before is None else statement.where(number < before)))
+        statement = statement.order_by(started.desc(), number.desc())
+        if before is not None:
+            at = connection.execute(select(started).where(number == before)).scalar_one_or_none()
+            after = number < before if at is None else (started < at) | (number < before)
+            statement = statement.where(after) if at is None else statement.where(started <= at, after)
         return list(_runs(connection, statement))
 
 
@@ -245,12 +254,19 @@ def detail(store: Store, run_id: str) -> RunDetail:
             params=sound.table(more.get("params")),
             metrics=sound.table(more.get("metrics")),
             samples=tuple(unpack_samples(more.get("samples"))),
-            subtasks=tuple(map(records.subtask, connection.execute(of_run).mappings().all())),
+            subtasks=_named(map(records.subtask, connection.execute(of_run).mappings().all())),
             events=tuple(map(records.event, reversed(connection.execute(told).mappings().all()))),
             attempts=_attempts(connection, run),
             children=_runs(connection, children),
             requests=_requests(connection, asked),
         )
+
+
+def _named(found: Iterable[Subtask]) -> tuple[Subtask, ...]:
+    """Without headings that have neither a name nor anything below them: what was taken for a subtask, and was none."""
+    all_of_it = tuple(found)
+    parents = {one.parent for one in all_of_it}
+    return tuple(one for one in all_of_it if not one.heading or one.name or one.number in parents)
 
 
 def _attempts(connection: Connection, run: Run) -> tuple[Run, ...]:

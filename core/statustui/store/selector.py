@@ -1,6 +1,6 @@
 """Which runs are meant: the same on all commands and in the monitor's history."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,10 @@ class Selector:
     """Started before."""
     text: str | None = None
     """Found, in any letter case, in task, label, host, user, message or error."""
+
+    def only_times(self) -> bool:
+        """True when nothing is asked but when they started."""
+        return replace(self, since=None, until=None) == Selector()
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The same as conditions on the table of runs."""
