@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+    from typing import Any
 
     from statustui.contrib.levels import Reading
 
@@ -63,6 +64,14 @@ _guard = _Guard()
 _late: "deque[tuple[Bar, BaseException | None, bool]]" = deque()
 _inherited = False
 """True in a forked worker whose parent had a bar open: it works for that one."""
+
+
+def take_over(cls: "Any", *ours: "Any") -> None:
+    """Put functions in the place of those of the same name in *cls*; ``help()`` shows the old signatures."""
+    for function in ours:
+        function.__wrapped__ = getattr(cls, function.__name__)
+        function.__doc__ = function.__wrapped__.__doc__
+        setattr(cls, function.__name__, function)
 
 
 def begin(read: "Callable[[], Reading]", name: str, unit: str | None = None, *, loops: bool = False) -> "Bar | None":

@@ -20,7 +20,7 @@ from statustui.record import border
 from statustui.record.track import _End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from rich.progress import open, track, wrap_file
@@ -79,6 +79,16 @@ class _Display:
         if loop is not None:
             loop.task_id = task_id
 
+    def reset(self, task_id: _rich.TaskID, *, start: bool) -> None:
+        """A task begins anew, at once or (not *start*) later."""
+        shown = self.bars.get(task_id)
+        if not start:
+            self.end(task_id)
+        elif shown is None:
+            self.begin(task_id, None)
+        elif shown.bar is not None:
+            bars.restart(shown.bar)
+
     def sweep(self) -> None:
         """End what has come to its total."""
         for task_id, shown in tuple(self.bars.items()):
@@ -93,6 +103,8 @@ class _Display:
 
     def park(self, *, shown: bool) -> None:
         """The display was stopped, perhaps for a question to the person, or started again."""
+        if not shown:
+            self.sweep()
         for task in tuple(self.bars.values()):
             if task.bar is not None:
                 bars.park(task.bar, shown=shown)
@@ -195,6 +207,14 @@ def _ask_threads() -> None:
     thread.__enter__ = __enter__
 
 
+def _tell(progress: Any, what: "Callable[[_Display], None]") -> None:
+    """Tell its display what has become of *progress*; whatever goes wrong stays here (P1)."""
+    try:
+        what(_display(progress))
+    except Exception as error:
+        border.swallow(error, "rich")
+
+
 def install(cls: Any) -> None:
     """Record the tasks of one class of displays, and of those derived from it. A second time changes nothing."""
     if getattr(cls, _KEY, None) is not None:
@@ -206,36 +226,23 @@ def install(cls: Any) -> None:
 
     def start_task(self: Any, task_id: Any) -> None:
         original["start_task"](self, task_id)
-        try:
-            caller: FrameType | None = sys._getframe(1)
-            if caller is not None and caller.f_globals is _rich.__dict__:
-                caller = caller.f_back  # add_task
-            _display(self).begin(task_id, caller)
-        except Exception as error:
-            border.swallow(error, "rich")
+        caller: FrameType | None = sys._getframe(1)
+        if caller is not None and caller.f_globals is _rich.__dict__:
+            caller = caller.f_back  # add_task
+        _tell(self, lambda display: display.begin(task_id, caller))
 
     def stop_task(self: Any, task_id: Any) -> None:
         original["stop_task"](self, task_id)
-        _display(self).end(task_id)
+        _tell(self, lambda display: display.end(task_id))
 
     def remove_task(self: Any, task_id: Any) -> None:
         original["remove_task"](self, task_id)
-        _display(self).end(task_id)
+        _tell(self, lambda display: display.end(task_id))
 
     def reset(self: Any, task_id: Any, **given: Any) -> None:
-        display = _display(self)
-        display.sweep()
+        _tell(self, _Display.sweep)
         original["reset"](self, task_id, **given)
-        try:
-            shown = display.bars.get(task_id)
-            if not given.get("start", True):
-                display.end(task_id)
-            elif shown is None:
-                display.begin(task_id, None)
-            elif shown.bar is not None:
-                bars.restart(shown.bar)
-        except Exception as error:
-            border.swallow(error, "rich")
+        _tell(self, lambda display: display.reset(task_id, start=given.get("start", True)))
 
     def track(self: Any, *args: Any, **kwargs: Any) -> "Iterator[Any]":
         generator = original["track"](self, *args, **kwargs)
@@ -256,26 +263,18 @@ def install(cls: Any) -> None:
 
     def stop(self: Any) -> None:
         original["stop"](self)
-        display = _display(self)
-        display.sweep()
-        display.park(shown=False)
+        _tell(self, lambda display: display.park(shown=False))
 
     def start(self: Any) -> None:
         original["start"](self)
-        _display(self).park(shown=True)
+        _tell(self, lambda display: display.park(shown=True))
 
     def __exit__(self: Any, *exception: Any) -> None:
         original["__exit__"](self, *exception)
-        try:
-            _display(self).close(sys._getframe(1))
-        except Exception as error:
-            border.swallow(error, "rich")
+        frame = sys._getframe(1)
+        _tell(self, lambda display: display.close(frame))
 
-    ours: tuple[Any, ...] = (start, start_task, stop_task, remove_task, reset, track, stop, __exit__)
-    for function in ours:
-        function.__wrapped__ = original[function.__name__]  # its signature is what help() shows
-        function.__doc__ = function.__wrapped__.__doc__
-        setattr(cls, function.__name__, function)
+    bars.take_over(cls, start, start_task, stop_task, remove_task, reset, track, stop, __exit__)
 
 
 install(Progress)

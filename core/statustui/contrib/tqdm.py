@@ -193,11 +193,7 @@ def install(cls: Any) -> None:
                 counter.done = 0
             bars.restart(counter.bar)
 
-    ours: tuple[Any, ...] = (__init__, __iter__, close, reset)
-    for function in ours:
-        function.__wrapped__ = original[function.__name__]  # its signature is what help() shows
-        function.__doc__ = function.__wrapped__.__doc__
-        setattr(cls, function.__name__, function)
+    bars.take_over(cls, __init__, __iter__, close, reset)
 
 
 install(tqdm)
