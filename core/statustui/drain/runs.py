@@ -55,6 +55,8 @@ class OpenRun:
     log_path: str | None = None
     log_inode: int | None = None
     log_start: int | None = None
+    began: float | None = None
+    """When it began, by its writer's clock."""
     log_limit: int | None = None
     """Where another run began in the same log after this one's end."""
     heard: float | None = None
@@ -126,10 +128,10 @@ class Registry:
             run.grace = float(grace)
         run.heard = later(run.heard, record.get("t"))
         _learn(run, record)
+        run.began = later(run.began, record.get("t"))
         if run.log_path is not None:
             for other in self.closing.values():
-                if _goes_on_in_its_log(run, other) and later(other.heard, record.get("t")) != other.heard:
-                    other.log_limit = run.log_start
+                _limit(other, run)
 
     def _end(self, writer: Writer, run: OpenRun, record: Mapping[str, Any]) -> None:
         if run.wrapped and writer.role != "wrapper":
@@ -138,6 +140,8 @@ class Registry:
             return
         self.forget(run.run_id)
         if writer.role == "program" and run.log_path is not None and "log_end" not in record:
+            for other in (*self.runs.values(), *self.closing.values()):  # journals are not read in order of time
+                _limit(run, other)
             self.closing[run.run_id] = run
         if record.get("provisional") is True and writer.role == "program":
             run.said = _status(record.get("status"))
@@ -156,11 +160,15 @@ def _learn(run: OpenRun, record: Mapping[str, Any]) -> None:
         run.log_start = positive(record.get("log_start"))
 
 
-def _goes_on_in_its_log(run: OpenRun, other: OpenRun) -> bool:
-    return (
-        (other.log_path, other.log_inode, other.log_limit) == (run.log_path, run.log_inode, None)
-        and (run.log_start or 0) >= (other.log_start or 0)
-    )  # fmt: skip
+def _limit(ended: OpenRun, other: OpenRun) -> None:
+    """Where the other began in the log of one that had ended, that one's part is over."""
+    if (other.log_path, other.log_inode) != (ended.log_path, ended.log_inode) or (other.began or 0) <= (
+        ended.heard or 0
+    ):
+        return
+    first = other.log_start or 0
+    if first >= (ended.log_start or 0) and (ended.log_limit is None or first < ended.log_limit):
+        ended.log_limit = first
 
 
 def _status(value: object) -> RunStatus | None:
