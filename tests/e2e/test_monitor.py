@@ -43,6 +43,22 @@ def test_two_levels_move_while_the_program_works(bench: Bench, env: Path, cols: 
         assert terminal.wait() == 0
 
 
+@pytest.mark.parametrize("theme", ["", "dark"])
+def test_without_colours_the_terminal_keeps_its_own(bench: Bench, env: Path, theme: str) -> None:
+    bench.start(TWO_LEVELS, "DAILY_01", str(env / "gate"))
+    plain = {"NO_COLOR": "1", "STATUSTUI_THEME": theme}
+    with Terminal(OURS, cols=80, rows=24, env=bench.env | plain, cwd=str(bench.home)) as terminal:
+        terminal.wait_for("DAILY_01")
+        terminal.send("j")
+        terminal.send("?")
+        terminal.wait_for("statustui cancel --now RUN")
+        styles = set(re.findall(rb"\x1b\[([0-9;]*)m", bytes(terminal.raw)))
+        terminal.send("\x03")
+        assert terminal.wait() == 0
+    coloured = {style for style in styles if re.search(rb"(?:^|;)(?:[349][0-7]|10[0-7]|[34]8;[25])(?:;|$)", style)}
+    assert styles and not coloured
+
+
 def test_the_filter_leaves_what_matches(bench: Bench, env: Path) -> None:
     gate = env / "gate"
     for task in ("roads_load", "rivers_load"):

@@ -125,7 +125,8 @@ class Monitor(App[int]):
         driver_class: type[Driver] | None = None,
         started: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_class)
+        # Textual's way to grey would make black on black of the terminal's own default colours.
+        super().__init__(driver_class=driver_class, ansi_color=True if "NO_COLOR" in os.environ else None)
         from statustui.config import display_url, host_name
 
         self.settings = settings
