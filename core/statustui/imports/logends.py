@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statustui.model.status import RunStatus
 
 _PROC_TIME = re.compile(
-    r"(?:^|\n)(?:> )?proc\.time\(\)\s*\n\s*user\s+system\s+elapsed\s*\n\s*[\d.]+\s+[\d.]+\s+(?P<elapsed>[\d.]+)\s*\Z"
+    r"(?:^|\n)(?:> )?proc\.time\(\)[ \r]*\n *user +system +elapsed[ \r]*\n"
+    r" *[\d.]+ +[\d.]+ +(?P<elapsed>\d{1,9}(?:\.\d{1,9})?)\s*\Z"
 )
 _R_ERROR = re.compile(r"^Error(?: in (?P<call>.{1,500}?) ?)?: ?(?P<message>.*)$")
 _TRACEBACK = "Traceback (most recent call last):"

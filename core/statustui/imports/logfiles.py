@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
@@ -57,8 +58,8 @@ class LogFile:
             raise
         self.size = found.st_size if self._unpacked is None else len(self._unpacked)
         """Bytes of text."""
-        self.written = found.st_mtime
-        """When it was last written, in epoch seconds."""
+        self.written = min(max(86_400.0, found.st_mtime), time.time())
+        """When it was last written, in epoch seconds; what lies before 1970 or ahead is no such time."""
         self.inode = found.st_ino
         self.device = found.st_dev
         self.uid = found.st_uid

@@ -114,7 +114,8 @@ def starts(file: LogFile, zone: Zone, since: int = 0) -> Iterator[int]:
             if same and line + begin > skipped and (banner or _begins(data, line, text, zone)):
                 # R prints an empty line before its banner.
                 yield begin + line - (1 if banner and data[max(0, line - 2) : line] == b"\n\n" else 0)
-            at = data.find(core, at + len(core), whole)
+            # What stands twice in one line is found once: a line of megabytes may hold it a million times.
+            at = data.find(core, end, whole) if end >= 0 else -1
         base = begin + whole
 
 
