@@ -6,11 +6,14 @@ _PLAIN = ("C", "POSIX")
 
 
 def ascii_by_locale(environ: Mapping[str, str]) -> bool | None:
-    """What the locale says: True for ASCII alone, False for UTF-8, None when it says nothing.
+    """What locale and terminal say: True for ASCII alone, False for UTF-8, None when it says nothing.
 
-    ``STATUSTUI_ASCII`` goes before it.
+    ``STATUSTUI_ASCII`` goes before them: ``0`` for all signs.
     """
-    if environ.get("STATUSTUI_ASCII"):
+    asked = environ.get("STATUSTUI_ASCII")
+    if asked:
+        return asked != "0"
+    if environ.get("TERM") == "linux":  # the kernel's console: its fonts have a few hundred signs, not ours
         return True
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
         value = environ.get(name)

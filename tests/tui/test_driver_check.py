@@ -41,6 +41,8 @@ def test_it_is_refused_where_the_terminal_can_show_nothing(term: str, said: str)
         ({"LANG": "C", "LC_CTYPE": "de_DE.UTF-8"}, False),
         ({"LANG": "C.UTF-8", "LC_ALL": "POSIX"}, True),
         ({"LANG": "C.UTF-8", "STATUSTUI_ASCII": "1"}, True),
+        ({"LANG": "C.UTF-8", "TERM": "linux"}, True),
+        ({"LANG": "C.UTF-8", "TERM": "linux", "STATUSTUI_ASCII": "0"}, False),
     ],
 )
 def test_signs_are_ascii_where_the_encoding_is_not_utf_8(environ: dict[str, str], ascii: bool) -> None:
