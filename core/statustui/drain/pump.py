@@ -1,7 +1,6 @@
 """From journals to the store: read what is new, apply it as one batch, acknowledge it in the same transaction."""
 
 import dataclasses
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -302,8 +301,3 @@ class Pump:
             only = dataclasses.replace(journal, lines=blank, skipped=journal.skipped + 1)
             return self._apply_part(dataclasses.replace(part, journals=(only,)))
         return True
-
-
-def is_gone(spool: str) -> bool:
-    """Has the directory been removed?"""
-    return not os.path.isdir(spool)

@@ -152,10 +152,6 @@ class Clocks:
     times: list[float]
     """Its time in epoch seconds: the last is of the day that the file was written, each fall is a midnight."""
 
-    def within(self, start: int, end: int) -> list[tuple[int, float]]:
-        """(place, time) of those in a part."""
-        return [(place, at) for place, at in zip(self.places, self.times, strict=True) if start <= place < end]
-
 
 def clocks(data: bytes, start: int, end: int, zone: Zone) -> Clocks:
     """Clock times of a log; none where there are too many of them to be looked at."""

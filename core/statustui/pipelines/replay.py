@@ -5,7 +5,7 @@ does not undo progress; what is done and begins again was reset; words that are 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -158,8 +158,3 @@ def moment(value: object) -> float:
         return float(text)
     except ValueError:
         return to_epoch(from_text(text))
-
-
-def ordered_steps(lines: Iterable[LogLine]) -> tuple[str, ...]:
-    """Steps in the order in which they first occur."""
-    return tuple(dict.fromkeys(line.step for line in sorted(lines, key=lambda line: (line.at, line.number))))

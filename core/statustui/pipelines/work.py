@@ -36,7 +36,6 @@ class Work(StepBlock):
         self.attempt = claim.attempt
         self.result: ItemStatus | None = None
         """How it ended: completed, failed, skipped or (given back) pending; None while it is at work."""
-        self.failed_permanently = False
 
     @property
     def key(self) -> str:
@@ -81,7 +80,6 @@ class Work(StepBlock):
     def _end(self, status: ItemStatus, **fields: Any) -> None:
         if not self._ended:
             self.result = status
-            self.failed_permanently = bool(fields.get("permanent"))
             self._keeper.drop(self)
         super()._end(status, **fields)
 
