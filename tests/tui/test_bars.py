@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statustui_tui import render
-from statustui_tui.screens.running import now_cell
+from statustui_tui.screens.running import done_cell, now_cell
 from statustui_tui.screens.view import Entry
 from statustui_tui.widgets.bars import BarCell, bar
 from statustui_tui.widgets.spark import sparkline
@@ -81,3 +81,16 @@ def test_a_sparkline_keeps_peaks_and_gaps() -> None:
 def test_a_running_task_tells_its_count_or_else_its_percent(fields: dict[str, Any], told: str) -> None:
     run = make_run(1, "make", current_subtask=1, subtask_name="build", **fields)
     assert now_cell(Entry(run=run), NOW, ascii_only=True).count == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"items_complete": 2, "items_total": 6}, ""),  # beside 2/6 a bare 2 says nothing
+        ({"items_complete": 2, "items_total": 6, "unit": "images"}, "2 images"),
+        ({"items_complete": 2}, "2"),
+    ],
+)
+def test_a_count_without_a_unit_is_not_told_twice(fields: dict[str, Any], told: str) -> None:
+    run = make_run(1, "make", current_subtask=1, subtask_name="build", **fields)
+    assert str(done_cell(run, ascii_only=True)) == told

@@ -209,7 +209,7 @@ def done_cell(run: Run, *, ascii_only: bool) -> Cell | str:
         return BarCell(fraction=fraction, label=label, longest=24, ascii=ascii_only)
     if fraction is not None:
         return BarCell(fraction=fraction, label=render.percent(fraction * 100), longest=24, ascii=ascii_only)
-    if run.items_complete:
+    if run.items_complete and (run.unit or run.items_total is None):  # a bare number beside 2/6 says nothing
         return Text(render.count(run.items_complete, run.unit))
     return Text(f"{run.subtasks_done} done" if run.subtasks_done else "", "muted")
 
