@@ -71,6 +71,15 @@ def test_its_pipeline_runs_and_one_item_fails(place: Bench) -> None:
     assert "2024-CA-00001" not in listed.stdout
 
 
+def test_its_migration_and_its_session_run(place: Bench) -> None:
+    code = TEXT.split("<!-- run this -->\n```python\n")[3].split("```")[0]
+    script = place.home / "session.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, str(script)], env=place.env, cwd=place.home, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["{'scraped': 1, 'judged': 1}", "40"]
+
+
 SIX = {"R": "states", "bash": "nightly", "Python": "DAILY_01_load", "unchanged": "old_job", "calls": "thumbnails",
        "adopted": "sha512sum"}  # fmt: skip
 """The programs of its five minutes → their tasks."""
