@@ -483,3 +483,18 @@ def test_where_no_drainer_stays_nothing_is_adopted(
     with sleeper() as process:
         assert main(["adopt", str(process.pid)]) == 1
     assert "adopting needs a drainer" in capsys.readouterr().err
+
+
+def test_secrets_in_a_title_that_a_process_gave_itself_are_found(settings: config.Settings) -> None:
+    title = "loader --password hunter2secret postgres://u:hunter2secret@db/x --token=hunter2secret all done"
+    process = subprocess.Popen(["bash", "-c", f"exec -a '{title}' sleep 613"])
+    try:
+        soon(lambda: (about := facts(process.pid)) is not None and about.argv[:1] == (title,))
+        run = adopt.adopt(settings, adopt.inspect(process.pid, []), by="ben@db1")
+        spool = Path(config.spool_dir(settings))
+        written = b"".join(path.read_bytes() for path in spool.glob("*.jsonl"))
+        assert run.task == "loader" and b"all" in written
+        assert b"hunter2secret" not in written and "hunter2secret" not in run.task
+    finally:
+        process.kill()
+        process.wait()

@@ -95,6 +95,16 @@ def is_ours(argv: Sequence[str]) -> bool:
     )
 
 
+def words_of(about: Facts) -> list[str]:
+    """Its arguments; a title that it gave itself (``setproctitle``) taken apart, so that secrets in it are found."""
+    argv = list(about.argv)
+    if argv and " " in argv[0]:
+        program = command_line.program(about.pid)
+        if program is None or os.path.basename(program) != os.path.basename(argv[0]):
+            return argv[0].split() + argv[1:]
+    return argv
+
+
 def user_of(uid: int) -> str:
     """Name of a user, or ``uid N``."""
     try:
@@ -203,7 +213,7 @@ def _fields(
     settings: "Settings", about: Facts, name: str | None, stage: str | None, log: str | None, progress_file: str | None
 ) -> tuple[dict[str, Any], list[str]]:
     """The fields of its ``run.start``, and what is not possible."""
-    argv = list(about.argv) or [_kernel_name(about.pid)]
+    argv = words_of(about) or [_kernel_name(about.pid)]
     cwd = command_line.directory(about.pid)
     command = describe(argv, cwd)
     secrets = _patterns(settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from statustui.control.adopt import is_ours, tracked
+from statustui.control.adopt import is_ours, tracked, words_of
 from statustui.control.options import describe
 from statustui.model.redact import redact_argv
 from statustui.process import command_line, tree
@@ -78,7 +78,7 @@ def candidates(open_runs: "Iterable[Run]") -> list[Candidate]:
         usage = used.get(pid)
         if usage is None:
             continue
-        argv = list(about.argv)
+        argv = words_of(about)
         listed.append(
             Candidate(
                 about=about,
