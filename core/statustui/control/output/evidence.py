@@ -224,7 +224,7 @@ class Evidence:
         unit = after if after in rules.UNITS else before if before in rules.UNITS else ""
         if not unit and not raw:
             return None
-        words = set(rules.WORDS.findall(line.lower()))
+        words = rules.words_of(line)
         if words & rules.NOT_PROGRESS:
             return None
         seen = Seen(rules.COUNT, found, up)
@@ -244,7 +244,7 @@ class Evidence:
         found = rule.pattern.search(line, max(0, sign - 8))
         if found is None or (found.start() and line[found.start() - 1] not in rules.BEFORE):
             return None
-        words = set(rules.WORDS.findall(line.lower()))
+        words = rules.words_of(line)
         if words & rules.NOT_PROGRESS:
             return None
         if not text.redrawn and not words & rules.PROGRESS_WORDS:

@@ -146,7 +146,11 @@ def barish(line: str) -> bool:
     """Is there something like a bar? Else none of the next table is tried."""
     if not line.isascii() and _CELL.search(line) is not None:
         return True
-    return any(edge in line for edge in _EDGES) if "[" in line else False
+    if "[" in line:
+        for edge in _EDGES:  # a generator would cost more than the search
+            if edge in line:
+                return True
+    return False
 
 
 BARS = (
@@ -210,7 +214,16 @@ PROGRESS_WORDS = frozenset(
 DONE_WORDS = frozenset(
     _words("done complete completed finished processed loaded copied written saved imported exported")
 )
-WORDS = re.compile(r"[a-z]+")
+_WORDS = re.compile(r"[a-z]+")
+_ONLY_LETTERS = "".join(chr(code) if chr(code).islower() else " " for code in range(128))
+
+
+def words_of(line: str) -> set[str]:
+    """The words of a line, in lower case and without what is around them."""
+    low = line.lower()
+    return set(low.translate(_ONLY_LETTERS).split() if low.isascii() else _WORDS.findall(low))
+
+
 _MARKS = r"^[\s*=#>\-]{0,8}"
 HEADING = re.compile(
     rf"{_MARKS}(?:Downloading|Saving to:|Collecting|Fetching|Unpacking|Extracting|Copying)\s{{0,9}}[:‘'\"]?\s{{0,4}}"
