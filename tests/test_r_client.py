@@ -2,46 +2,20 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from statustui.clients.r.install import install
-from statustui.journal.reader import check
-from support.recording import Recorded, recorded
+from support.recording import recorded
+from support.rscripts import NEEDS_R, library, only, run
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("Rscript") is None,
-    reason="Rscript is missing (Debian: apt-get install --no-install-recommends r-base-core)",
-)
-
-
-@pytest.fixture(scope="session")
-def library(base_dir: Path) -> Iterator[Path]:
-    """A library of R packages with ours in it."""
-    yield install(str(base_dir / "rlib"))
+pytestmark = NEEDS_R
 
 
 @pytest.fixture(autouse=True)
-def no_drainer(monkeypatch: pytest.MonkeyPatch, library: Path) -> None:
+def no_drainer(monkeypatch: pytest.MonkeyPatch, base_dir: Path) -> None:
     monkeypatch.setenv("STATUSTUI_DRAINER", "off")
-    monkeypatch.setenv("R_LIBS", str(library))
-
-
-def run(body: str, place: Path) -> "subprocess.CompletedProcess[str]":
-    script = place / "DAILY_01_load.R"
-    script.write_text(body, encoding="utf-8")
-    return subprocess.run(
-        ["Rscript", str(script)], capture_output=True, text=True, errors="replace", timeout=90, cwd=place, check=False
-    )
-
-
-def only(state_dir: Path) -> Recorded:
-    for journal in state_dir.glob("spool/*/*/*/*.jsonl"):
-        assert list(check(str(journal))) == []
-    (found,) = recorded(state_dir).values()
-    return found
+    monkeypatch.setenv("R_LIBS", library(base_dir))
 
 
 OWN = """

@@ -23,6 +23,7 @@ GROUPS = (
     "monitor",
     "looking",
     "output",
+    "r",
 )
 
 

@@ -60,7 +60,11 @@
   paste0(name, "(", paste(shown, collapse = ", "), ")")
 }
 
-.inner <- "^(\\(function\\)|\\.handleSimpleError|h\\(simpleError|\\.quiet|\\.on_error|tryCatch|doTryCatch|withCallingHandlers)"
+# What R and we add to the calls when an error is signalled.
+.inner <- paste0(
+  "^(\\(function\\)\\(<|\\.handleSimpleError|\\.signalSimpleWarning|h\\(simpleError|\\.quiet\\(|\\.on_error\\(|",
+  "withRestarts\\(\\{|withOneRestart|doWithOneRestart|tryCatch|doTryCatch|withCallingHandlers|withVisible)"
+)
 
 .condition_fields <- function(e, calls) {
   lines <- vapply(utils::head(rev(calls), 60L), .call_text, "")

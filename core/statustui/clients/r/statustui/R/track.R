@@ -1,4 +1,11 @@
-.say <- function(text) cat(strftime(Sys.time(), "[%H:%M:%S] "), text, "\n", sep = "")
+.say <- function(text) {
+  second <- floor(as.numeric(Sys.time()))
+  if (!identical(second, .st$second)) {
+    .st$second <- second
+    .st$stamp <- strftime(Sys.time(), "[%H:%M:%S] ")
+  }
+  cat(.st$stamp, text, "\n", sep = "")
+}
 
 # {name} in a text, from where it was called. What can not be evaluated stays as it is.
 .filled <- function(text, where, only_names = FALSE) {
@@ -86,35 +93,44 @@
 
 # The calling function of a subtask returned without gexit(), or failed: told by on.exit() in its frame.
 .guard <- function(frame) {
-  for (known in .st$guarded) if (identical(known, frame)) return(invisible())
+  if (.among(frame, .st$guarded)) return(invisible())
   .quiet({
-    do.call(base::on.exit, list(as.call(list(.left, frame)), TRUE), envir = frame)
+    # Of local() and eval() nothing tells whether they failed.
+    known <- TRUE
+    for (i in seq_len(sys.nframe()))
+      if (identical(sys.frame(i), frame)) known <- typeof(sys.function(i)) == "closure" && !identical(sys.function(i), base::eval)
+    do.call(base::on.exit, list(as.call(list(.left, frame, known)), TRUE), envir = frame)
     .st$guarded[[length(.st$guarded) + 1L]] <- frame
   })
 }
 
 .none <- new.env()
 
-.left <- function(frame) {
-  failed <- identical(returnValue(.none), .none)
+.left <- function(frame, known) {
+  failed <- if (known) identical(returnValue(.none), .none) else !is.null(.st$error) || .st$interrupted
   .quiet({
-    .st$guarded <- Filter(function(known) !identical(known, frame), .st$guarded)
-    if (identical(.st$pid, Sys.getpid())) {
+    for (i in rev(seq_along(.st$guarded))) if (identical(.st$guarded[[i]], frame)) .st$guarded[[i]] <- NULL
+    if (length(.st$open) && identical(.st$pid, Sys.getpid())) {
       theirs <- which(vapply(.st$open, function(one) identical(one$frame, frame), NA))
-      if (length(theirs)) while (length(.st$open) >= theirs[[1L]] && .end_sub(if (failed) "failed" else "completed")) NULL
+      status <- if (!failed) "completed" else if (.st$interrupted) "cancelled" else "failed"
+      if (length(theirs)) while (length(.st$open) >= theirs[[1L]] && .end_sub(status)) NULL
     }
   })
 }
 
 # The same where the function has replaced what on.exit() held.
 .close_left <- function() {
+  if (length(.st$guarded) == 0L && (!length(.st$open) || identical(.top()$frame, globalenv()))) return(invisible())
   frames <- sys.frames()
   while (!is.null(top <- .top())) {
-    if (identical(top$frame, globalenv()) || any(vapply(frames, identical, NA, top$frame))) break
-    if (!.end_sub("completed")) break
+    if (identical(top$frame, globalenv()) || .among(top$frame, frames) || !.end_sub("completed")) break
   }
-  if (length(.st$guarded))
-    .st$guarded <- Filter(function(known) any(vapply(frames, identical, NA, known)), .st$guarded)
+  for (i in rev(seq_along(.st$guarded))) if (!.among(.st$guarded[[i]], frames)) .st$guarded[[i]] <- NULL
+}
+
+.among <- function(frame, frames) {
+  for (one in frames) if (identical(one, frame)) return(TRUE)
+  FALSE
 }
 
 # FALSE where nothing is open that may be ended here.

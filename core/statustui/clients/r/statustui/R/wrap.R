@@ -49,10 +49,8 @@
 .current <- function(name) {
   own <- .own[[name]]
   if (is.null(own)) {
-    for (place in setdiff(search()[-1L], "package:statustui")) {
-      own <- get0(name, envir = as.environment(place), mode = "function", inherits = FALSE)
-      if (!is.null(own)) break
-    }
+    if (.asked_for_conflicts()) return(NULL)
+    own <- .on_path(name)
   }
   if (is.null(own)) return(get(name, envir = asNamespace("statustui")))
   if (!is.function(own)) return(own)
@@ -62,6 +60,44 @@
     return(own)
   }
   copy
+}
+
+# The function that is attached; where it was is looked up anew after each expression at top level.
+.on_path <- function(name) {
+  places <- search()
+  if (!identical(places, .st$places)) {
+    .st$places <- places
+    .st$found <- list()
+    for (one in .names) for (place in setdiff(places[-1L], "package:statustui")) {
+      where <- as.environment(place)
+      if (!is.null(get0(one, envir = where, mode = "function", inherits = FALSE))) {
+        .st$found[[one]] <- where
+        break
+      }
+    }
+  }
+  where <- .st$found[[name]]
+  if (!is.null(where)) get0(name, envir = where, mode = "function", inherits = FALSE)
+}
+
+# library() and load_all() tell of functions that mask others. Ours stand in front of none.
+.asked_for_conflicts <- function() {
+  last <- sys.nframe()
+  for (i in seq.int(max(1L, last - 15L), last)) {
+    head <- sys.call(i)[[1L]]
+    if (is.symbol(head) && as.character(head) %in% c("checkConflicts", "warn_if_conflicts")) return(TRUE)
+  }
+  FALSE
+}
+
+# Our own functions where the package is attached, on the same terms.
+.veil <- function() {
+  where <- as.environment("package:statustui")
+  for (name in .names) local({
+    ours <- get(name, envir = asNamespace("statustui"))
+    rm(list = name, envir = where)
+    makeActiveBinding(name, function() if (!.asked_for_conflicts()) ours, where)
+  })
 }
 
 .not_wrapped <- function(what) .warn_once(paste0("existing ", what, "() could not be wrapped; its calls are not recorded"))
@@ -160,6 +196,7 @@ gmessage <- function(message, ...) .ours("gmessage", if (!missing(message)) list
 
 # Packages that came since, the same ones loaded anew, and a workspace that was cleared.
 .look <- function() {
+  .st$places <- NULL
   for (name in .names) if (!.is_active(name, globalenv())) .bind(name)
   fresh <- identical(loadedNamespaces(), .st$spaces)
   for (package in names(.st$wrapped)) if (!identical(asNamespace(package), .st$wrapped[[package]])) fresh <- FALSE
@@ -188,6 +225,10 @@ gmessage <- function(message, ...) .ours("gmessage", if (!missing(message)) list
     .hook()
     .look()
     if (!is.null(.st$sourced)) .end_run("finished")
+    if (interactive()) {
+      .st$error <- NULL
+      .st$interrupted <- FALSE
+    }
   })
   TRUE
 }
@@ -203,6 +244,7 @@ gmessage <- function(message, ...) .ours("gmessage", if (!missing(message)) list
   }, error = function(e) FALSE)
   if (!done) .warn_once("existing genter(), gexit() and gmessage() could not be wrapped; their calls are not recorded")
   .quiet(.expect_package())
+  .quiet(.veil())
   # Else library() would tell on stderr which functions of the script have the same names.
   .quiet(assign(".conflicts.OK", TRUE, envir = as.environment("package:statustui")))
   .quiet({
