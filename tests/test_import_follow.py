@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from statustui.imports.follow import follow
+from statustui.imports.follow import follow, states
+from statustui.imports.logfiles import find
 from statustui.imports.logs import LogImporter, Means
 from statustui.imports.writers import open_for_writing
 from statustui.model.run import Run
@@ -129,27 +129,30 @@ def test_it_ends_in_good_order_and_the_next_import_goes_on(
     assert newest(store_url)["job"].status is RunStatus.FINISHED
 
 
-def test_where_nothing_tells_of_changes_they_are_looked_for(
-    sqlite_url: str, logs: Path, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("poll", [True, False])
+def test_changes_are_told_of_or_looked_for_those_before_the_first_look_too(
+    sqlite_url: str, logs: Path, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch, poll: bool
 ) -> None:
     monkeypatch.setattr("statustui.imports.follow._POLL_S", 0.05)
     stop = threading.Event()
     told: list[str] = []
+    before = states(find(str(logs), ("*.log",)))
+    (logs / "early.log").write_text("begin early\njob finished\n")
 
     def work() -> None:
         with open_store(sqlite_url) as store:
             importer = LogImporter(store, Means(), live=True, written_by=lambda written: open_for_writing())
             follow(importer, str(logs), ("*.log",), stop,
                    lambda files: told.extend(run.status.value for one in files for run in one.runs),
-                   lambda error: None, poll=True)  # fmt: skip
+                   lambda error: None, seen=before, poll=poll)  # fmt: skip
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        time.sleep(0.2)
+        wait_for(lambda: told == ["finished"], 20)
         (logs / "job.log").write_text("begin\njob finished\n")
         (logs / "other.txt").write_text("begin\njob finished\n")
-        wait_for(lambda: told == ["finished"], 20)
+        wait_for(lambda: told == ["finished", "finished"], 20)
     finally:
         stop.set()
         thread.join(20)

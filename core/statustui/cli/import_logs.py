@@ -23,6 +23,7 @@ from statustui.model.times import from_epoch, to_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from statustui.imports.follow import State
     from statustui.imports.logs import LogImporter, ToldFile
 
 _SHOWN = 100
@@ -67,6 +68,7 @@ def logs_command(
     The same again changes nothing; what has grown, was rotated or copied is known again.
     """
     from statustui.imports.fields import BadMap, zone_of
+    from statustui.imports.follow import states
     from statustui.imports.logfiles import PATTERNS, find
     from statustui.imports.logs import LogImporter, Means, look_at
     from statustui.imports.writers import Watched
@@ -86,6 +88,7 @@ def logs_command(
     globs = wanted or PATTERNS
     settings = session.settings
     paths = list(find(top, globs))
+    seen = states(paths)
     if not paths and not follow:
         raise Stop(USAGE, f"no log in {directory}: looked for {' '.join(globs)} (--pattern GLOB)")
     if not dry_run:
@@ -114,7 +117,7 @@ def logs_command(
         else:
             _write(session, told, top, dry_run=dry_run)
         if follow and not stop.is_set():
-            _go_on(session, importer, top, globs, stop)
+            _go_on(session, importer, top, globs, stop, seen)
     return OK
 
 
@@ -131,7 +134,12 @@ def _ended_by_signals() -> "Iterator[threading.Event]":
 
 
 def _go_on(
-    session: Session, importer: "LogImporter", top: str, globs: "tuple[str, ...]", stop: threading.Event
+    session: Session,
+    importer: "LogImporter",
+    top: str,
+    globs: "tuple[str, ...]",
+    stop: threading.Event,
+    seen: "dict[str, State]",
 ) -> None:
     from statustui.imports.follow import follow
 
@@ -156,7 +164,7 @@ def _go_on(
     if not session.as_json:
         session.out.line((f"Following {top}; Ctrl-C ends it.", "dim"))
         session.out.flush()
-    follow(importer, top, globs, stop, shown, lambda error: warn(f"statustui: {error}; trying again"))
+    follow(importer, top, globs, stop, shown, lambda error: warn(f"statustui: {error}; trying again"), seen=seen)
     importer.finish()
     if importer.open and not session.as_json:
         session.out.line(f"{len(importer.open):,} runs go on unseen: the next import or --follow says how they end.")

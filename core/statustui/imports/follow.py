@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from statustui.imports.logfiles import find, wanted
 from statustui.imports.logs import LogImporter, ToldFile
@@ -16,6 +16,9 @@ _LONG_S = 0.1
 _REST = 20.0
 _LONGEST_REST_S = 30.0
 
+State = tuple[int, int, int]
+"""What changes with a file: its inode, its size in bytes, and when it was last written, in ns."""
+
 
 def follow(
     importer: LogImporter,
@@ -25,6 +28,7 @@ def follow(
     shown: Callable[[list[ToldFile]], None],
     failed: Callable[[StoreUnavailable], None],
     *,
+    seen: Mapping[str, State],
     poll: bool | None = None,
 ) -> None:
     """Take in what is written, until *stop* is set; a store that is away is waited for.
@@ -36,13 +40,14 @@ def follow(
         stop: ends it.
         shown: called with what changed.
         failed: called when the store is away; what was read is read again.
+        seen: the logs as they were before *importer* looked at them: what changed meanwhile is taken in first.
         poll: True looks for changes, False is told of them; None finds out which.
     """
     changes = _looked_for if (on_network(top) if poll is None else poll) else _told
     due = 0.0
     again: set[str] = set()
     rests: dict[str, float] = {}
-    for changed in changes(top, patterns, stop):
+    for changed in changes(top, patterns, stop, seen):
         now = time.monotonic()
         paths = changed | again
         if now >= due:
@@ -79,32 +84,43 @@ def _looked(importer: LogImporter, path: str, rests: dict[str, float]) -> ToldFi
     return told
 
 
-def _told(top: str, patterns: Sequence[str], stop: threading.Event) -> Iterator[set[str]]:
+def _told(top: str, patterns: Sequence[str], stop: threading.Event, seen: Mapping[str, State]) -> Iterator[set[str]]:
     """Changed logs as the kernel tells of them; looked for where it refuses."""
     from watchfiles import watch
 
+    watching = False
     try:
         for batch in watch(
             top, watch_filter=None, stop_event=stop, rust_timeout=int(_TICK_S * 1000), yield_on_timeout=True,
             raise_interrupt=False, step=50, debounce=500,
         ):  # fmt: skip
-            yield {path for _, path in batch if wanted(path, top, patterns)}
+            changed = {path for _, path in batch if wanted(path, top, patterns)}
+            if not watching:  # nobody told of what happened before
+                changed |= _changed(seen, states(find(top, patterns)))
+                watching = True
+            yield changed
     except OSError:
-        yield from _looked_for(top, patterns, stop)  # no watches left (fs.inotify.max_user_watches)
+        yield from _looked_for(top, patterns, stop, seen)  # no watches left (fs.inotify.max_user_watches)
 
 
-def _looked_for(top: str, patterns: Sequence[str], stop: threading.Event) -> Iterator[set[str]]:
+def _looked_for(
+    top: str, patterns: Sequence[str], stop: threading.Event, seen: Mapping[str, State]
+) -> Iterator[set[str]]:
     """Changed logs by their inode, size and time; a look that takes long is not taken often."""
-    seen = _states(find(top, patterns))
     took = 0.0
     while not stop.wait(max(_POLL_S, 10 * took)):
         began = time.monotonic()
-        now = _states(find(top, patterns))
-        yield {path for path, state in now.items() if seen.get(path) != state}
+        now = states(find(top, patterns))
+        yield _changed(seen, now)
         seen, took = now, time.monotonic() - began
 
 
-def _states(paths: Iterable[str]) -> dict[str, tuple[int, int, int]]:
+def _changed(seen: Mapping[str, State], now: Mapping[str, State]) -> set[str]:
+    return {path for path, state in now.items() if seen.get(path) != state}
+
+
+def states(paths: Iterable[str]) -> dict[str, State]:
+    """What to tell a change by; a file that is gone has none."""
     found = {}
     for path in paths:
         try:
