@@ -144,3 +144,11 @@ def test_an_answer_that_nobody_can_take_is_no_crash(words: str, env: Path) -> No
 def test_the_status_is_the_commands_whatever_is_closed(closed: str, env: Path) -> None:
     code = f"{sys.executable} -m statustui run -- sh -c 'exit 7' {closed}"
     assert subprocess.run(["sh", "-c", code], timeout=30).returncode == 7
+
+
+@pytest.mark.parametrize("given", ["nightly", "0", "1.5"])
+def test_runs_of_a_task_are_asked_for_by_an_option(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", given]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{given!r} is no number of a run; for runs of a task: --task TASK" in said

@@ -19,10 +19,19 @@ from statustui.model.glyphs import glyph
 from statustui.model.run import Run
 
 
+class _Number(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.2
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if str(value).isdecimal() and int(value) > 0:
+            return int(value)
+        self.fail(f"{str(value)!r} is no number of a run; for runs of a task: --task TASK", param, ctx)
+
+
 @click.command(
     "runs", short_help="List runs.", epilog="Example: statustui runs --status bad --since 2d --task 'DAILY_*'"
 )
-@click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]...")
+@click.argument("ids", nargs=-1, type=_Number(), metavar="[ID]...")
 @selectors
 @click.option("-n", "--limit", type=click.IntRange(1, 100_000), default=50, help="At most so many (default 50).")
 @click.option("--before", type=int, metavar="ID", help="Only runs below this one in the list: the next page.")
