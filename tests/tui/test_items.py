@@ -195,7 +195,7 @@ async def test_retry_shows_the_count_and_its_default_is_no() -> None:
         await tui.until(pilot, dialog(night))
         text = tui.screen_text(night.app)
         assert "Retry this item?" in text and "1 item, 1 failed step" in text and make_item(2).key in text
-        assert "$ statustui items retry 2024-CA-0000002 --pipeline auctions" in text
+        assert "$ statustui items retry 2024-CA-0000002 --pipeline auctions --force" in text
         await pilot.press("enter")
         await tui.until(pilot, lambda: night.app.screen is night.matrix)
         assert night.actions.done == []
@@ -216,7 +216,7 @@ async def test_everything_that_the_filter_matches_is_counted_first() -> None:
         await tui.until(pilot, dialog(night))
         text = tui.screen_text(night.app)
         assert "Retry 24 items?" in text and "and 12 more" in text
-        assert "statustui items retry --status failed --pipeline auctions" in text
+        assert "statustui items retry --status failed --pipeline auctions --force" in text
         await pilot.press("y")
         await tui.until(pilot, lambda: night.actions.done)
         assert len(night.actions.done[0].places) == 24

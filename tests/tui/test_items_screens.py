@@ -46,7 +46,6 @@ async def picture(screen: str, size: tuple[int, int], *, ascii_only: bool) -> st
             item = app.screen
             assert isinstance(item, ItemScreen)
             await tui.until(pilot, lambda: item.detail is not None)
-            await pilot.press("j", "j", "j", "j")
         if screen == "items-retry":
             await pilot.press("r")
             await tui.until(pilot, lambda: not isinstance(app.screen, MatrixScreen))

@@ -62,6 +62,8 @@ class Wish:
         words = ["statustui", "items", self.verb.value, *keys[:20], *self.options, "--pipeline", self.pipeline]
         words += ["--step", self.step] if self.step is not None else []
         words += ["--reason", self.reason] if self.reason else []
+        # A person who looks at them may want those with a permanent error, too.
+        words += ["--force"] if self.verb is Verb.RETRY else []
         return shlex.join(words) + (" ..." if len(keys) > 20 else "")
 
 

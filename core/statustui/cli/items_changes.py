@@ -66,8 +66,10 @@ def retry(
             and (not options["kind"] or one.kind in options["kind"])
             and options["search"].lower() in one.key.lower()
         ]
-        able = [one for one in found if force or may_retry(one, max_retries)]
-        left = [one for one in found if one not in able]
+        able: list[Failure] = []
+        left: list[Failure] = []
+        for one in found:
+            (able if force or may_retry(one, max_retries) else left).append(one)
         if not found:
             raise Stop(NO, "nothing that has failed matches")
         run_id = max(found, key=lambda one: one.at).run_id

@@ -38,6 +38,8 @@ class ItemScreen(ItemsActingScreen):
         self.gone = False
         """True when the store has no such item."""
         self._held = False
+        self._placed = False
+        """Whether the cursor was put where the item stands."""
         self._asking = 0
 
     def compose(self) -> ComposeResult:
@@ -120,6 +122,9 @@ class ItemScreen(ItemsActingScreen):
         line.show(item_page.progress_line(detail, width, ascii_only=ascii_only))
         self._arrange(len(detail.steps), width, height)
         self.table.set_rows(item_page.rows(detail, now, ascii_only=ascii_only))
+        if not self._placed:
+            self._placed = True
+            self.table.select(detail.item.error_step or detail.item.current_step)
         self._story()
         self.refresh_bindings()
 
