@@ -97,8 +97,11 @@
   .quiet({
     # Of local() and eval() nothing tells whether they failed.
     known <- TRUE
-    for (i in seq_len(sys.nframe()))
-      if (identical(sys.frame(i), frame)) known <- typeof(sys.function(i)) == "closure" && !identical(sys.function(i), base::eval)
+    frames <- sys.frames()
+    for (i in rev(seq_along(frames))) if (identical(frames[[i]], frame)) {
+      known <- typeof(sys.function(i)) == "closure" && !identical(sys.function(i), base::eval)
+      break
+    }
     do.call(base::on.exit, list(as.call(list(.left, frame, known)), TRUE), envir = frame)
     .st$guarded[[length(.st$guarded) + 1L]] <- frame
   })

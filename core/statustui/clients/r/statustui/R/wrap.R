@@ -82,12 +82,19 @@
 
 # library() and load_all() tell of functions that mask others. Ours stand in front of none.
 .asked_for_conflicts <- function() {
+  # What a call looks up comes from the frame of the caller itself: nothing to be searched.
   last <- sys.nframe()
+  if (last < 3L || !(.looks_up(sys.call(last - 2L)) || (last > 3L && .looks_up(sys.call(last - 3L))))) return(FALSE)
   for (i in seq.int(max(1L, last - 15L), last)) {
     head <- sys.call(i)[[1L]]
     if (is.symbol(head) && as.character(head) %in% c("checkConflicts", "warn_if_conflicts")) return(TRUE)
   }
   FALSE
+}
+
+.looks_up <- function(one) {
+  head <- one[[1L]]
+  is.symbol(head) && as.character(head) %in% c("exists", "get", "get0", "FUN", "warn_if_conflicts")
 }
 
 # Our own functions where the package is attached, on the same terms.
