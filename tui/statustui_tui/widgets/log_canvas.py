@@ -11,7 +11,6 @@ from textual.widget import Widget
 
 from statustui_tui.widgets import log_paint, log_status
 from statustui_tui.widgets.log_index import LogIndex, is_error
-from statustui_tui.widgets.log_line import plain
 from statustui_tui.widgets.log_prompt import Prompt
 from statustui_tui.widgets.log_search import Matcher, Searcher
 from statustui_tui.widgets.log_window import Line, LogWindow
@@ -83,12 +82,6 @@ class LogCanvas(Widget, can_focus=True, inherit_bindings=False):
     def status(self) -> str:
         """What the status line says."""
         return self._status()
-
-    @property
-    def visible_text(self) -> str:
-        """The lines on the screen, whole, as safe text: for copying."""
-        lines = {line.start: line for line, _ in self._visible()}
-        return "\n".join(plain(line.raw) for line in lines.values())
 
     @property
     def _searching(self) -> bool:

@@ -135,10 +135,6 @@ class LogWindow:
         self.top, self.row = line.start, row
         return True
 
-    def at_end(self, height: int) -> bool:
-        """True when the last row is on the screen."""
-        return len(self.rows(height + 1)) <= height
-
     def _before(self, start: int) -> int | None:
         if self.filter is None:
             return self.file.previous_line(start)

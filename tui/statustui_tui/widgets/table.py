@@ -151,11 +151,6 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return self._cursor_key
 
     @property
-    def cursor_row(self) -> Row | None:
-        """The row under the cursor."""
-        return None if self._cursor_key is None else self._model.row(self._cursor)
-
-    @property
     def model(self) -> RowModel:
         """The rows that are shown."""
         return self._model
