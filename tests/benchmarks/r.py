@@ -11,7 +11,11 @@ from statustui.clients.r.install import install
 
 _SCRIPT = """
 library(statustui)
-cpu <- function(n, f) { for (i in 1:300) f(); gc(FALSE); t <- system.time(for (i in seq_len(n)) f()); sum(t[1:2]) / n * 1e6 }
+cpu <- function(n, f) {
+  for (i in 1:300) f()
+  took <- system.time(for (i in seq_len(n)) f())
+  sum(took[1:2]) / n * 1e6
+}
 genter("bench", FALSE)
 rounds <- replicate(5, {
   sink("/dev/null")
