@@ -12,6 +12,7 @@ import pytest
 from statustui import config
 from statustui.cli.logfile import last_lines, open_log
 from statustui.cli.session import Stop
+from statustui.control import tail
 from statustui.control.logs import LogDistrusted, log_path
 from statustui.journal import launch
 from statustui.machine import host_name
@@ -157,3 +158,14 @@ def test_a_sparse_terabyte_is_read_from_its_end(env: Path, run: Run) -> None:
     shown = LogFile(str(path))
     assert shown.read(shown.line_start(shown.size - 2), 100) == b"the end\n"
     shown.close()
+
+
+def test_the_last_lines_are_those_of_the_run_s_own_file(tmp_path: Path) -> None:
+    log, secret = tmp_path / "run.log", tmp_path / "secret"
+    log.write_text("own line\n")
+    secret.write_text("not yours\n")
+    own = log.stat().st_ino
+    assert tail.last_lines(str(log), 0, inode=own) == ["own line"]
+    log.unlink()
+    log.symlink_to(secret)
+    assert tail.last_lines(str(log), 0, inode=own) == []

@@ -15,14 +15,23 @@ _TELLING = re.compile(
 )
 
 
-def last_lines(path: str, start: int, end: int | None = None, lines: int = LINES) -> list[str]:
-    """The last lines of a file from byte *start* to *end*: without terminal sequences, of a bar its last state."""
+def last_lines(
+    path: str, start: int, end: int | None = None, lines: int = LINES, inode: int | None = None
+) -> list[str]:
+    """The last lines of a file from byte *start* to *end*: without terminal sequences, of a bar its last state.
+
+    None of a file that is not *inode*, where that is known: who owns the directory may have put another in its place,
+    which this process may read and they may not (P9).
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return []
     try:
-        size = os.fstat(fd).st_size if end is None else min(end, os.fstat(fd).st_size)
+        found = os.fstat(fd)
+        if inode is not None and found.st_ino != inode:
+            return []
+        size = found.st_size if end is None else min(end, found.st_size)
         first = max(start, size - _BYTES)
         data = os.pread(fd, min(_BYTES, max(0, size - first)), first)
     except OSError:

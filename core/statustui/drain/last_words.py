@@ -32,9 +32,8 @@ class LastWords:
         if ending.verdict.status not in (RunStatus.FAILED, RunStatus.LOST) or ending.log_end is None:
             return death
         assert run.log_path is not None
-        lines = [
-            redact(line, self._secrets) for line in tail.last_lines(run.log_path, run.log_start or 0, ending.log_end)
-        ]
+        said = tail.last_lines(run.log_path, run.log_start or 0, ending.log_end, inode=run.log_inode)
+        lines = [redact(line, self._secrets) for line in said]
         error = self._error(run, ending.verdict.reason, lines) if ending.verdict.status is RunStatus.FAILED else None
         return replace(death, log_tail=tuple(lines), error=error)
 
