@@ -318,7 +318,7 @@ def test_failures_without_a_fingerprint_of_their_own_fold_by_their_message() -> 
 
 
 def test_only_the_end_that_was_named_gives_way_to_the_word_of_the_kernel() -> None:
-    facts = [
+    facts: Facts = [
         {"k": "run.start", "task": "A"}, {"k": "sub.start", "n": 1, "name": "a"},
         {"k": "run.end", "status": "finished", "provisional": True},
     ]  # fmt: skip
