@@ -198,11 +198,11 @@ def test_cancel_reaches_it_and_its_children(settings: config.Settings, watched: 
         try:
             until((env / "child").exists)
             done = watched(program.pid)
-            until(lambda: now(settings, "nightly.sh"))
+            until(lambda: now(settings, "nightly"))
             with open_store(settings.store_url, create=False) as store:
                 (run,) = reads.find(store, done.run_id)
                 ask_cancel(store, run, by="ben@db1", settings=settings)
-            run = ended(settings, "nightly.sh")
+            run = ended(settings, "nightly")
             assert (run.status, run.lost_reason) == (RunStatus.CANCELLED, "cancelled by ben")
             child = int((env / "child").read_text())
             until(lambda: (about := facts(child)) is None or about.state == "Z", what="the end of the child")

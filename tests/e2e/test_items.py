@@ -100,6 +100,7 @@ def test_items_are_seen_moving_and_are_retried_skipped_and_reset(bench: Bench, e
         terminal.wait_for("2024-CA-00000")
         terminal.send("\r")
         terminal.wait_for("Timeline")
+        terminal.send("g")  # it opens at the step that is next, which no run has begun
         terminal.send("\r")
         terminal.wait_for(lambda text: "auctions_update" in text and "Facts" in text)
         terminal.send("i")
