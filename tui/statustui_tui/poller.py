@@ -33,9 +33,9 @@ AHEAD = 3.0
 draws twice as often as progress alone, and no more."""
 SAMPLE = 2.0
 """Seconds between two samples of the local process trees."""
-SHARE = 90.0
+SHARE = 110.0
 """Least time between two frames, as a multiple of the processor time that reading one took: a thousand running tasks
-are drawn every three seconds, twenty every second."""
+are drawn every three to four seconds, twenty every second."""
 BOARD_REST = 20.0
 """The pipelines are read again after this many times as long as reading them took: with a hundred thousand failures
 of a day that is every few seconds, else every time."""
