@@ -157,15 +157,15 @@ def test_a_crontab_line_is_tried_in_crons_environment(env: Path, monkeypatch: py
     mine = tools / "mytool"
     mine.write_text(f"#!/bin/sh\ntouch {env}/was-run\n")
     mine.chmod(0o755)
-    (env / "work").mkdir()
-    (env / "work" / "data.txt").write_text("x")
+    (env / "in").mkdir()
+    (env / "in" / "data.txt").write_text("x")
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    monkeypatch.chdir(env / "work")
+    monkeypatch.chdir(env / "in")
     answer = statustui("doctor", "--cron", "*/5 2-4 * * 1 X=1 mytool 'a  b' data.txt >out 2>&1 && ls | nosuchtool")
     assert answer.returncode == 1
     assert "'nosuchtool'" in answer.stdout
     line = answer.stdout.splitlines()[-1]
-    assert line == f"*/5 2-4 * * 1 X=1 {mine} 'a  b' {env}/work/data.txt >out 2>&1 && ls | nosuchtool"
+    assert line == f"*/5 2-4 * * 1 X=1 {mine} 'a  b' {env}/in/data.txt >out 2>&1 && ls | nosuchtool"
     assert not (env / "was-run").exists()
     assert statustui("doctor", "--cron", "@daily ls /tmp").returncode == 0
     assert statustui("doctor", "--cron", "ls /tmp").returncode == 2

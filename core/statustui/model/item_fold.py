@@ -127,7 +127,7 @@ def _told(item: ItemState, given: dict[str, Any], at: float) -> bool:
 def _plan(item: ItemState, record: Record, at: float, fact: str) -> None:
     log = item.log = item.log or PlanLog()
     item.touch(at)
-    before = item.plan
+    before, added = item.plan, dict(log.added)
     group = clean.text(record.get("group"), 200) or "main"
     for place, key in enumerate(clean.texts(record.get("add"))):
         old = log.added.get(key)
@@ -145,9 +145,11 @@ def _plan(item: ItemState, record: Record, at: float, fact: str) -> None:
             else:
                 _switch(log, known.step.key, (at, fact, on))
     item.plan = log.plan()
-    if item.plan != before:
+    if item.plan != before or log.added != added:
+        # A step that was added earlier than known so far may have been there when the item was skipped.
         for skip in log.skips:
             _skip_steps(item, *skip)
+    if item.plan != before:
         said = {name: record[name] for name in ("add", "on", "off") if record.get(name)}
         item.say(at, "item.plan", message=clean.text(json.dumps(said), _MESSAGE))
         catch_up(item)

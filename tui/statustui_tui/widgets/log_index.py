@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -27,7 +28,7 @@ def is_error(line: bytes) -> bool:
     return _ERROR.search(line) is not None and _NO_ERROR.search(line) is None
 
 
-class Scanner:
+class Scanner(ABC):
     """Reads a log once, block by block and line by line complete, in a thread; then what is added to it."""
 
     def __init__(self, file: LogFile, notify: Callable[[], None], name: str) -> None:
@@ -61,9 +62,9 @@ class Scanner:
         if self._thread.is_alive():
             self._thread.join(2.0)
 
+    @abstractmethod
     def take(self, base: int, block: bytes) -> None:
         """Work on whole lines that begin at *base*."""
-        raise NotImplementedError
 
     def _run(self) -> None:
         told = 0.0
